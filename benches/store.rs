@@ -1,0 +1,2 @@
+//! Ratios of the stores.
+fn main() {}

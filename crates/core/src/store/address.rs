@@ -1,0 +1,57 @@
+//! Store addresses: `sled:` (this computer), `sled:DIR`, `memory:`. Parsing only; opening is `store::open`.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use crate::{
+    error::{Code, Error, Result},
+    folders,
+};
+
+/// Where a store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// In this process's memory: gone with it.
+    Memory,
+    /// The embedded store in this folder.
+    Sled {
+        /// Holds `LOCK` and `db/`.
+        folder: PathBuf,
+    },
+}
+
+impl FromStr for Address {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once(':') {
+            Some(("memory", "")) => Ok(Self::Memory),
+            Some(("sled", "")) => Ok(Self::Sled { folder: folders::data()?.join("store") }),
+            Some(("sled", folder)) => Ok(Self::Sled { folder: PathBuf::from(folder) }),
+            _ => Err(Error::new(Code::Unsupported, "a store address is sled:, sled:FOLDER or memory:")),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory:"),
+            Self::Sled { folder } => write!(f, "sled:{}", folder.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read() {
+        assert_eq!("memory:".parse::<Address>().unwrap(), Address::Memory);
+        let folder = PathBuf::from("/a/b");
+        assert_eq!("sled:/a/b".parse::<Address>().unwrap(), Address::Sled { folder });
+        for text in ["", "sled", "memory:x", "http://x", "/a/b"] {
+            assert_eq!(text.parse::<Address>().unwrap_err().code, Code::Unsupported, "{text}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! One subscription: the task that turns a store's changes into events. Pages travel through it too, read and emitted in
+//! their place, so that a page can never overtake or undo a deletion.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+
+use crate::{
+    api::Subscribe,
+    clock::Stopwatch,
+    error::Result,
+    event::{Event, Link, Why},
+    lifetime::Millis,
+    message::{Message, MessageId},
+    messenger::{Desk, PAGE},
+    room::RoomName,
+    store::{Change, Changes, EndedBy},
+};
+
+/// How many events wait for a receiver that does not keep up, before the store's changes wait too.
+const WAITING: usize = 256;
+/// How long until a snapshot that failed is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What a face asks of its subscription.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Show { room: RoomName, before: Option<u64> },
+    Hide { room: RoomName },
+}
+
+/// Starts the task; the first snapshot is on its way when this returns, or has failed.
+pub(crate) async fn start(
+    desk: Arc<Desk>,
+    request: Subscribe,
+) -> Result<(mpsc::Sender<Command>, mpsc::Receiver<Event>)> {
+    // Before the first page is read, so that nothing falls between the two.
+    let changes = desk.store.changes();
+    let (commands, asked) = mpsc::channel(16);
+    let (events, received) = mpsc::channel(WAITING);
+    let deadlines = request.expiry.then(Deadlines::default);
+    let mut forwarder = Forwarder { desk, open: request.rooms, events, deadlines };
+    let snapshot = forwarder.read_snapshot().await?;
+    tokio::spawn(async move {
+        // Ends when the receiver is dropped.
+        let _ = forwarder.run(snapshot, changes, asked).await;
+    });
+    Ok((commands, received))
+}
+
+/// The receiver is gone.
+struct Over;
+
+struct Forwarder {
+    desk: Arc<Desk>,
+    /// The rooms whose newest page belongs to a snapshot.
+    open: Vec<RoomName>,
+    events: mpsc::Sender<Event>,
+    /// Only for faces without a clock of their own.
+    deadlines: Option<Deadlines>,
+}
+
+impl Forwarder {
+    async fn run(
+        mut self,
+        first: Vec<Event>,
+        mut changes: Changes,
+        mut asked: mpsc::Receiver<Command>,
+    ) -> Result<(), Over> {
+        for event in first {
+            self.emit(event).await?;
+        }
+        loop {
+            let next = self.deadlines.as_ref().and_then(Deadlines::next);
+            tokio::select! {
+                change = changes.next() => match change {
+                    Some(change) => self.forward(change).await?,
+                    None => return Err(Over),
+                },
+                Some(command) = asked.recv() => self.obey(command).await?,
+                () = self.desk.time.wait_until(next.unwrap_or(Millis::MAX)), if next.is_some() => self.end_what_is_due().await?,
+                () = self.events.closed() => return Err(Over),
+            }
+        }
+    }
+
+    async fn forward(&mut self, change: Change) -> Result<(), Over> {
+        match change {
+            Change::Saved(record) => {
+                let id = record.id;
+                match self.desk.read(record, self.desk.time.now()).await {
+                    Ok(message) => self.emit(Event::Saved { message }).await,
+                    Err(error) => {
+                        tracing::debug!(%id, %error, "a message is skipped");
+                        Ok(())
+                    }
+                }
+            }
+            Change::Moved { id, deadline } => self.emit(Event::Moved { id, deadline }).await,
+            Change::Ended { id, by } => {
+                let why = match by {
+                    EndedBy::Deletion => Why::Deleted,
+                    EndedBy::Claim => Why::Seen,
+                };
+                self.emit(Event::Ended { id, why }).await
+            }
+            Change::Room(room) => {
+                self.desk.note(room.clone());
+                self.emit(Event::Room { room }).await
+            }
+            Change::Reset => self.reset().await,
+        }
+    }
+
+    async fn obey(&mut self, command: Command) -> Result<(), Over> {
+        match command {
+            Command::Hide { room } => {
+                self.open.retain(|open| *open != room);
+                Ok(())
+            }
+            Command::Show { room, before } => {
+                if before.is_none() && !self.open.contains(&room) {
+                    self.open.push(room.clone());
+                }
+                let event = self.read_page(room.clone(), before).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, "a page cannot be read");
+                    // Whoever waits for it may ask again.
+                    Event::Page { room, messages: Vec::new(), replace: false, more: true, now: self.desk.time.now() }
+                });
+                self.emit(event).await
+            }
+        }
+    }
+
+    /// Tells that what is shown may be stale, then reads everything again until that succeeds.
+    async fn reset(&mut self) -> Result<(), Over> {
+        self.emit(Event::Reset).await?;
+        let snapshot = loop {
+            match self.read_snapshot().await {
+                Ok(snapshot) => break snapshot,
+                Err(error) => {
+                    tracing::warn!(%error, "a snapshot cannot be read");
+                    tokio::select! {
+                        () = tokio::time::sleep(RETRY) => {}
+                        () = self.events.closed() => return Err(Over),
+                    }
+                }
+            }
+        };
+        for event in snapshot {
+            self.emit(event).await?;
+        }
+        Ok(())
+    }
+
+    /// The rooms, then the newest page of each open room, then the link.
+    async fn read_snapshot(&mut self) -> Result<Vec<Event>> {
+        let watch = Stopwatch::start();
+        let health = self.desk.store.health().await?;
+        let link = Link::Connected { round_trip: watch.millis() };
+        self.desk.time.sample(health.now);
+        let mut snapshot: Vec<_> = self.desk.rooms().await?.into_iter().map(|room| Event::Room { room }).collect();
+        for room in self.open.clone() {
+            snapshot.push(self.read_page(room, None).await?);
+        }
+        snapshot.push(Event::Link { link });
+        Ok(snapshot)
+    }
+
+    async fn read_page(&self, room: RoomName, before: Option<u64>) -> Result<Event> {
+        let page = self.desk.page(&room, before, PAGE).await?;
+        Ok(Event::Page { room, messages: page.messages, replace: before.is_none(), more: page.more, now: page.now })
+    }
+
+    async fn end_what_is_due(&mut self) -> Result<(), Over> {
+        let now = self.desk.time.now();
+        while let Some(id) = self.deadlines.as_mut().and_then(|deadlines| deadlines.take_due(now)) {
+            self.emit(Event::Ended { id, why: Why::Expired }).await?;
+        }
+        Ok(())
+    }
+
+    async fn emit(&mut self, event: Event) -> Result<(), Over> {
+        if let Some(deadlines) = &mut self.deadlines {
+            deadlines.follow(&event);
+        }
+        self.events.send(event).await.map_err(|_| Over)
+    }
+}
+
+/// The deadlines of what was emitted.
+#[derive(Default)]
+struct Deadlines {
+    by_id: HashMap<MessageId, Millis>,
+    in_order: BTreeSet<(Millis, MessageId)>,
+}
+
+impl Deadlines {
+    fn follow(&mut self, event: &Event) {
+        match event {
+            Event::Saved { message } => self.set(message),
+            Event::Page { messages, .. } => messages.iter().for_each(|message| self.set(message)),
+            Event::Moved { id, deadline } => {
+                if self.remove(*id) {
+                    self.insert(*id, *deadline);
+                }
+            }
+            Event::Ended { id, .. } => {
+                self.remove(*id);
+            }
+            Event::Room { .. } | Event::Reset | Event::Link { .. } => {}
+        }
+    }
+
+    fn set(&mut self, message: &Message) {
+        self.remove(message.id);
+        self.insert(message.id, message.deadline);
+    }
+
+    fn insert(&mut self, id: MessageId, deadline: Millis) {
+        self.by_id.insert(id, deadline);
+        self.in_order.insert((deadline, id));
+    }
+
+    fn remove(&mut self, id: MessageId) -> bool {
+        match self.by_id.remove(&id) {
+            Some(deadline) => self.in_order.remove(&(deadline, id)),
+            None => false,
+        }
+    }
+
+    fn next(&self) -> Option<Millis> {
+        self.in_order.first().map(|(deadline, _)| *deadline)
+    }
+
+    fn take_due(&mut self, now: Millis) -> Option<MessageId> {
+        let (_, id) = self.in_order.first().copied().filter(|(deadline, _)| *deadline <= now)?;
+        self.remove(id);
+        Some(id)
+    }
+}

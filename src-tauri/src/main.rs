@@ -1,0 +1,3 @@
+//! The desktop window's binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What the tests share: processes, folders, the window under its driver.
