@@ -1,2 +1,65 @@
-//! The terminal face.
-fn main() {}
+//! The terminal face: `tempmsg`. Here are only the start and the end of the process; what is asked stands in `args`, what
+//! is done in `commands`, how it looks in `table` and `screen`.
+
+mod args;
+mod commands;
+mod failure;
+mod following;
+mod look;
+mod screen;
+mod table;
+mod text;
+mod until;
+mod watch;
+
+use std::{
+    io::{self, BufWriter, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use temp_messenger_core::{
+    error::{Code, Error},
+    session::Session,
+    settings::SettingsFile,
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::{args::Call, commands::Streams, failure::Failure, look::Look};
+
+fn main() -> ExitCode {
+    log();
+    let call = match Call::try_parse() {
+        Ok(call) => call,
+        Err(error) => return ExitCode::from(failure::usage(&error)),
+    };
+    let status = match serve(&call) {
+        Ok(()) => 0,
+        Err(failure) => failure.report(call.json, &mut io::stderr()),
+    };
+    ExitCode::from(status)
+}
+
+fn serve(call: &Call) -> Result<(), Failure> {
+    let settings = SettingsFile::load()?;
+    let address = match &call.store {
+        Some(store) => store.parse()?,
+        None => settings.address()?,
+    };
+    let session = Session::new(settings, address);
+    // More than one thread: a reader who keeps standard output waiting must not keep the store from sweeping.
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Error::new(Code::Internal, format!("no threads can be had: {error}")))?;
+    let mut output = BufWriter::new(io::stdout());
+    let mut streams = Streams { input: &mut io::stdin(), output: &mut output, look: Look::of_this_process() };
+    runtime.block_on(commands::run(call, &session, &mut streams, until::ended()))?;
+    Ok(output.flush()?)
+}
+
+/// Logs go to standard error and only where they are asked for; they never hold what people write.
+fn log() {
+    let filter = EnvFilter::try_from_env("TEMP_MESSENGER_LOG").unwrap_or_else(|_| EnvFilter::new("off"));
+    let colours = io::stderr().is_terminal() && !look::colours_refused();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).init();
+}

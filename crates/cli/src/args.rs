@@ -1,0 +1,113 @@
+//! What can be asked on the command line, and the help that says so. Values are read where they are used, so that a bad
+//! one gets the same code and sentence as on every other face.
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand, value_parser};
+use temp_messenger_core::{error::Result, room::RoomName, settings::Settings};
+
+/// Messages that are really gone when their time is over.
+///
+/// Exit status: 0 done, 2 usage, 3 not found, 4 store unreachable, 5 refused, 6 in use by another process, 1 anything else.
+#[derive(Parser)]
+#[command(name = "tempmsg", version)]
+pub(crate) struct Call {
+    /// Where the messages are: sled: (this computer), sled:FOLDER, memory:
+    #[arg(long, global = true, env = "TEMP_MESSENGER_STORE", value_name = "URL")]
+    pub(crate) store: Option<String>,
+    /// Which room
+    #[arg(long, global = true, env = "TEMP_MESSENGER_ROOM", value_name = "NAME")]
+    pub(crate) room: Option<String>,
+    /// Answer in JSON, one object a line; errors too
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Send a message, and print its id
+    Send {
+        /// The message. Without it, standard input is the message, less one newline at its end (as echo adds one);
+        /// every other byte is kept. At most 32 KiB of UTF-8
+        text: Option<OsString>,
+        /// How long it lives: 30s, 10m, 8h, 1d, up to 30d; else what the room gives
+        #[arg(long = "for", value_name = "LIFETIME")]
+        lifetime: Option<String>,
+    },
+    /// Show what is alive in the room
+    List {
+        /// How many at most, the newest ones
+        #[arg(long, value_name = "N", default_value = "50", value_parser = value_parser!(u32).range(1..))]
+        limit: u32,
+    },
+    /// Print one message
+    ///
+    /// On a terminal, what cannot be seen is written by name (U+001B); into a file or a pipe go the very bytes that were
+    /// sent, with no newline added.
+    Get {
+        /// Its id, or any beginning of it that fits one message only among the room's newest 200
+        id: String,
+    },
+    /// Show what is alive, and everything that comes, until Ctrl+C
+    Watch,
+    /// Ask whether the store is there
+    Konnichiwa,
+}
+
+impl Call {
+    /// The room that is meant.
+    pub(crate) fn room(&self, settings: &Settings) -> Result<RoomName> {
+        self.room.as_ref().map_or_else(|| Ok(settings.room.clone()), |room| room.parse())
+    }
+
+    /// How a further command on the same store and room begins.
+    pub(crate) fn again(&self, settings: &Settings) -> String {
+        let mut again = "tempmsg".to_owned();
+        let given = [("--store", &self.store, settings.store.as_str()), ("--room", &self.room, settings.room.as_str())];
+        for (option, value, setting) in given {
+            if let Some(value) = value.as_deref().filter(|value| *value != setting) {
+                again.push_str(&format!(" {option} {}", quoted(value)));
+            }
+        }
+        again
+    }
+}
+
+/// As a shell takes it back.
+fn quoted(word: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:".contains(character);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definitions_hold() {
+        use clap::CommandFactory;
+        Call::command().debug_assert();
+    }
+
+    #[test]
+    fn a_near_word_is_proposed() {
+        let error = Call::try_parse_from(["tempmsg", "lst"]).err().unwrap();
+        assert!(error.to_string().contains("'list'"), "{error}");
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        for (word, written) in [("ops", "ops"), ("night shift", "'night shift'"), ("it's", r"'it'\''s'"), ("", "''")] {
+            assert_eq!(quoted(word), written);
+        }
+    }
+}
