@@ -1,3 +1,6 @@
 //! The desktop window's binary.
+#![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    temp_messenger_lib::run()
+}

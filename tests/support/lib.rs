@@ -1,1 +1,14 @@
-//! What the tests share: processes, folders, the window under its driver.
+//! What the tests share: private homes, the real window under its driver, processes that end with the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "these are tests")]
+
+pub mod home;
+pub mod process;
+pub mod window;
+
+/// A binary of this workspace, built beside the tests.
+pub fn binary(name: &str) -> std::path::PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().unwrap().parent().unwrap().join(name);
+    assert!(path.exists(), "{} is missing: build the whole workspace first", path.display());
+    path
+}

@@ -1,0 +1,32 @@
+// The only door to the messenger: what the page may ask for, whoever answers. `tauri.ts` implements it for the window.
+
+import type { Batch, Configure, Failure, Konnichiwa, SaveMessage, Stamp, Status } from "./types/core";
+
+export interface Subscription {
+  /** A room's newest page, or the page before the message of this `seq`; it comes in the stream. */
+  show(room: string, before?: number): Promise<void>;
+}
+
+/** Every call rejects with a `Failure`. */
+export interface Client {
+  status(): Promise<Status>;
+  configure(change: Configure): Promise<Status>;
+  konnichiwa(): Promise<Konnichiwa>;
+  saveMessage(request: SaveMessage): Promise<Stamp>;
+  deleteMessage(id: string): Promise<void>;
+  /** A snapshot of these rooms, then every change. A batch is acknowledged when `apply` returns. */
+  events(rooms: string[], apply: (batch: Batch) => void): Promise<Subscription>;
+  /** Puts a message's text on the clipboard, and clears it there at min(60 s, its deadline). */
+  copyMessage(id: string): Promise<void>;
+  openLink(url: string): Promise<void>;
+  startEmpty(): Promise<void>;
+  showFolder(): Promise<void>;
+}
+
+/** What a rejected call says; anything that is no `Failure` is a fault of ours. */
+export function failure(reason: unknown): Failure {
+  if (typeof reason === "object" && reason !== null && "code" in reason && "message" in reason) {
+    return reason as Failure;
+  }
+  return { code: "internal", message: String(reason) };
+}

@@ -1,0 +1,164 @@
+// The messages of one room: changed by events in their order, by the answers to what was sent here, and by the clock.
+// Applying an event twice changes nothing.
+
+import type { Event, Failure, Message, Stamp } from "../api/types/core";
+import type { Clock } from "./clock";
+import { Item } from "./item.svelte";
+
+/** Why a message left the list. */
+export type Departure = "expired" | "deleted" | "seen" | "replaced";
+
+export class Conversation {
+  readonly room: string;
+  /** In order: what is accepted by seq, then what is not. */
+  items = $state.raw<Item[]>([]);
+  /** Whether older ones are alive that are not here. */
+  more = $state(false);
+  /** Whether the newest page has come. */
+  loaded = $state(false);
+  /** Whether an older page has been asked for. */
+  waiting = $state(false);
+  #byId = new Map<string, Item>();
+  #clock: Clock;
+  #stopWatching: () => void = () => {};
+  /** Told of what arrives and of what departs, for whoever speaks and whoever holds the focus. */
+  onArrival: (item: Item) => void = () => {};
+  onDeparture: (item: Item, why: Departure) => void = () => {};
+
+  constructor(room: string, clock: Clock) {
+    this.room = room;
+    this.#clock = clock;
+  }
+
+  /** How many are alive here. */
+  get live(): number {
+    return this.items.reduce((count, item) => count + (item.state === "accepted" ? 1 : 0), 0);
+  }
+
+  get(id: string): Item | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Applies events of this room, and those that name a message of it; the list changes once. */
+  apply(events: Event[]): void {
+    const list = new Set(this.items);
+    for (const event of events) this.#applyOne(event, list);
+    this.#settle(list);
+  }
+
+  #applyOne(event: Event, list: Set<Item>): void {
+    switch (event.event) {
+      case "saved":
+        if (event.message.room === this.room) this.#save(event.message, list, true);
+        break;
+      case "moved": {
+        const item = this.#byId.get(event.id);
+        if (item?.state === "accepted") item.move(event.deadline);
+        break;
+      }
+      case "ended": {
+        const item = this.#byId.get(event.id);
+        if (item && item.state !== "ended") this.#end(item, event.why);
+        break;
+      }
+      case "page":
+        if (event.room === this.room) this.#page(event, list);
+        break;
+      default:
+        break;
+    }
+  }
+
+  #page(page: Extract<Event, { event: "page" }>, list: Set<Item>): void {
+    if (page.replace) {
+      const kept = new Set(page.messages.map((message) => message.id));
+      for (const item of list) {
+        if (item.state === "accepted" && !kept.has(item.id)) this.#drop(item, list);
+      }
+      this.loaded = true;
+      this.more = page.more;
+    } else {
+      this.more = page.more;
+      this.waiting = false;
+    }
+    for (const message of page.messages) this.#save(message, list, false);
+  }
+
+  #save(message: Message, list: Set<Item>, arrives: boolean): void {
+    const known = this.#byId.get(message.id);
+    if (known) {
+      if (known.state !== "ended") known.accept(message);
+      return;
+    }
+    if (message.deadline <= this.#clock.now()) return;
+    const item = Item.accepted(message);
+    this.#byId.set(item.id, item);
+    list.add(item);
+    if (arrives) this.onArrival(item);
+  }
+
+  /** One's own, shown at once. */
+  send(item: Item): void {
+    this.#byId.set(item.id, item);
+    this.#settle(new Set(this.items).add(item));
+  }
+
+  /** The answer to a send: changes only what is still pending, and never adds anything. */
+  answer(id: string, answer: Stamp | Failure): void {
+    const item = this.#byId.get(id);
+    if (item?.state !== "pending") return;
+    if ("seq" in answer) item.stamp(answer);
+    else item.fail(answer);
+    this.#settle(new Set(this.items));
+  }
+
+  /** Takes away what was never sent. */
+  discard(item: Item): void {
+    const list = new Set(this.items);
+    this.#drop(item, list);
+    this.#settle(list);
+  }
+
+  /** The empty place has folded away. */
+  folded(item: Item): void {
+    if (item.state !== "ended") return;
+    const list = new Set(this.items);
+    this.#byId.delete(item.id);
+    list.delete(item);
+    this.#settle(list);
+  }
+
+  #end(item: Item, why: Departure): void {
+    item.end();
+    this.onDeparture(item, why);
+  }
+
+  #drop(item: Item, list: Set<Item>): void {
+    this.#byId.delete(item.id);
+    list.delete(item);
+    item.end();
+    this.onDeparture(item, "replaced");
+  }
+
+  /** Puts the list in order and watches its next deadline. */
+  #settle(list: Set<Item>): void {
+    this.items = [...list].sort((a, b) => (a.seq === b.seq ? 0 : a.seq < b.seq ? -1 : 1));
+    this.#stopWatching();
+    this.#stopWatching = this.#clock.watch(this.#expire, true);
+  }
+
+  /** Empties what is due, at its millisecond. */
+  #expire = (now: number): number => {
+    let next = Infinity;
+    for (const item of this.items) {
+      if (item.state !== "accepted") continue;
+      if (item.deadline <= now) this.#end(item, "expired");
+      else next = Math.min(next, item.deadline);
+    }
+    return next - now;
+  };
+
+  close(): void {
+    this.#stopWatching();
+  }
+}

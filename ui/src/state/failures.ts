@@ -1,0 +1,25 @@
+// Why a message was not sent, in the window's own words.
+
+import type { Failure } from "../api/types/core";
+
+export const LONGEST_TEXT = 32 * 1024;
+
+/** Plain, short, and what is rather than what went wrong. */
+export function reason(failure: Failure): string {
+  switch (failure.code) {
+    case "full":
+      return "The store is full.";
+    case "refused":
+      return "The server refused it.";
+    case "too_large":
+      return "It is too long (32 KiB at most).";
+    case "unreachable":
+      return "The store does not answer.";
+    case "in_use":
+      return "The store is open somewhere else.";
+    case "ended":
+      return "It may have arrived. Send again?";
+    default:
+      return failure.message;
+  }
+}

@@ -1,0 +1,83 @@
+// One message of a conversation as the window knows it, from the key press to the fold.
+
+import type { Failure, Message, Piece, Stamp } from "../api/types/core";
+
+/** `ended`: its words are gone, its empty place is still there. */
+export type State = "pending" | "failed" | "accepted" | "ended";
+
+export class Item {
+  readonly id: string;
+  readonly author: string;
+  readonly mine: boolean;
+  state = $state<State>("accepted");
+  text = $state("");
+  pieces = $state.raw<Piece[] | undefined>();
+  /** Order of acceptance; what is not accepted stands behind everything that is. */
+  seq = $state(Infinity);
+  /** When it was accepted by the store's clock, or written by ours. */
+  at = $state(0);
+  /** How long it lives from acceptance, in ms. */
+  lifetime = $state(0);
+  deadline = $state(Infinity);
+  /** Why it was not sent. */
+  failure = $state.raw<Failure | undefined>();
+
+  private constructor(id: string, author: string, mine: boolean) {
+    this.id = id;
+    this.author = author;
+    this.mine = mine;
+  }
+
+  static accepted(message: Message): Item {
+    const item = new Item(message.id, message.author, message.mine);
+    item.accept(message);
+    return item;
+  }
+
+  static pending(id: string, text: string, lifetime: number, at: number): Item {
+    const item = new Item(id, "", true);
+    item.state = "pending";
+    item.text = text;
+    item.lifetime = lifetime;
+    item.at = at;
+    return item;
+  }
+
+  /** By its event: the text comes with its pieces. */
+  accept(message: Message): void {
+    this.text = message.message;
+    this.pieces = message.pieces;
+    this.stamp(message);
+  }
+
+  /** By the answer, which knows order and deadline. */
+  stamp({ seq, accepted, deadline }: Pick<Stamp, "seq" | "accepted" | "deadline">): void {
+    this.state = "accepted";
+    this.failure = undefined;
+    this.seq = seq;
+    this.at = accepted;
+    this.move(deadline);
+  }
+
+  move(deadline: number): void {
+    this.deadline = deadline;
+    this.lifetime = deadline - this.at;
+  }
+
+  fail(failure: Failure): void {
+    this.state = "failed";
+    this.failure = failure;
+  }
+
+  retry(): void {
+    this.state = "pending";
+    this.failure = undefined;
+  }
+
+  /** The words go first. */
+  end(): void {
+    this.state = "ended";
+    this.text = "";
+    this.pieces = undefined;
+  }
+}

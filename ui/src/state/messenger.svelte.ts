@@ -1,0 +1,186 @@
+// The window's whole state: where it stands (first start, trouble, open), the link, and the room that is open.
+// Events come in batches, in order; what the person does goes out through the client.
+
+import { failure, type Client, type Subscription } from "../api/client";
+import type { Batch, Failure, Link, Room, Status } from "../api/types/core";
+import { Announcer } from "./announcer.svelte";
+import { Clock } from "./clock";
+import { Conversation } from "./conversation.svelte";
+import { Item } from "./item.svelte";
+import { HOUR, DAY } from "./remaining";
+
+/** How long until a store that is open somewhere else is tried again. */
+const RETRY = 3_000;
+/** How often the store is asked for its now. */
+const SAMPLE = 60_000;
+const FIRST_SAMPLES = 3;
+
+export class Messenger {
+  status = $state.raw<Status | undefined>();
+  /** Why no store is open. */
+  trouble = $state.raw<Failure | undefined>();
+  /** Whether a store is being opened. */
+  connecting = $state(false);
+  link = $state.raw<Link | undefined>();
+  rooms = $state.raw<Room[]>([]);
+  conversation = $state.raw<Conversation | undefined>();
+  readonly announcer = new Announcer();
+  readonly clock = new Clock(() => void this.#sample());
+  readonly client: Client;
+  #subscription: Subscription | undefined;
+  #sampling: ReturnType<typeof setInterval> | undefined;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(client: Client) {
+    this.client = client;
+  }
+
+  /** The room that is open, as the store has it. */
+  get room(): Room {
+    const name = this.conversation?.room ?? this.status?.settings.room ?? "lobby";
+    return this.rooms.find((room) => room.name === name) ?? { name, lifetime: HOUR, longest: 30 * DAY, live: 0 };
+  }
+
+  async start(): Promise<void> {
+    try {
+      this.status = await this.client.status();
+    } catch (reason) {
+      this.trouble = failure(reason);
+      return;
+    }
+    if (this.status.settings.name !== null) await this.connect();
+  }
+
+  /** The first start is over, or the name is another one. Rejects with a `Failure`. */
+  async rename(name: string): Promise<void> {
+    const first = this.status?.settings.name == null;
+    this.status = await this.client.configure({ name });
+    if (first) await this.connect();
+  }
+
+  /** Opens the store and follows it; where it cannot be opened, says why. */
+  async connect(): Promise<void> {
+    if (this.connecting || !this.status) return;
+    this.connecting = true;
+    clearTimeout(this.#retry);
+    const conversation = new Conversation(this.status.settings.room, this.clock);
+    conversation.onArrival = (item) => {
+      if (!item.mine) this.announcer.say(`${item.author}: ${item.text}`);
+    };
+    conversation.onDeparture = (_, why) => {
+      if (why === "expired") this.announcer.expired();
+    };
+    this.conversation?.close();
+    this.conversation = conversation;
+    try {
+      for (let n = 0; n < FIRST_SAMPLES; n++) await this.#sampleOrThrow();
+      this.#subscription = await this.client.events([conversation.room], (batch) => this.#apply(batch));
+      this.trouble = undefined;
+      this.#sampling ??= setInterval(() => void this.#sample(), SAMPLE);
+    } catch (reason) {
+      this.trouble = failure(reason);
+      if (this.trouble.code === "in_use") this.#retry = setTimeout(() => void this.connect(), RETRY);
+    } finally {
+      this.connecting = false;
+    }
+  }
+
+  /** A damaged store is moved aside, and an empty one opened. */
+  async startEmpty(): Promise<void> {
+    try {
+      await this.client.startEmpty();
+      await this.connect();
+    } catch (reason) {
+      this.trouble = failure(reason);
+    }
+  }
+
+  #apply(batch: Batch): void {
+    for (const event of batch.events) {
+      if (event.event === "room") {
+        const others = this.rooms.filter((room) => room.name !== event.room.name);
+        this.rooms = [...others, event.room].sort((a, b) => a.name.localeCompare(b.name));
+      } else if (event.event === "link") {
+        this.link = event.link;
+      }
+    }
+    this.conversation?.apply(batch.events);
+  }
+
+  /** Sends a text; it is in the list before the store knows of it. */
+  send(text: string, lifetime: number): void {
+    const id = crypto.randomUUID().replaceAll("-", "");
+    const item = Item.pending(id, text, lifetime, this.clock.now());
+    this.conversation?.send(item);
+    void this.#save(item);
+  }
+
+  /** The same message again, under its own id: a store that has it already answers with its first stamp. */
+  retry(item: Item): void {
+    if (item.failure?.code === "ended") {
+      this.conversation?.discard(item);
+      this.send(item.text, item.lifetime);
+      return;
+    }
+    item.retry();
+    void this.#save(item);
+  }
+
+  async #save(item: Item): Promise<void> {
+    const conversation = this.conversation;
+    if (!conversation) return;
+    const request = { id: item.id, room: conversation.room, message: item.text, lifetime: item.lifetime };
+    try {
+      conversation.answer(item.id, await this.client.saveMessage(request));
+      this.announcer.say("sent");
+    } catch (reason) {
+      conversation.answer(item.id, failure(reason));
+      this.announcer.say("not sent");
+    }
+  }
+
+  /** Gone now, for everybody; the list follows by the event. Answers with why not. */
+  async delete(item: Item): Promise<Failure | undefined> {
+    if (item.state !== "accepted") {
+      this.conversation?.discard(item);
+      return undefined;
+    }
+    try {
+      await this.client.deleteMessage(item.id);
+      return undefined;
+    } catch (reason) {
+      return failure(reason);
+    }
+  }
+
+  /** Asks for the page before the oldest message that is here; it comes in the stream. */
+  showOlder(): void {
+    const conversation = this.conversation;
+    const oldest = conversation?.items[0];
+    if (!conversation || !oldest || !Number.isFinite(oldest.seq) || !conversation.more || conversation.waiting) return;
+    conversation.waiting = true;
+    this.#subscription?.show(conversation.room, oldest.seq).catch(() => {
+      conversation.waiting = false;
+    });
+  }
+
+  /** After a sleep, on focus: what has ended goes before anything is painted. */
+  wake(): void {
+    this.clock.look();
+    if (this.trouble?.code === "in_use") void this.connect();
+    else if (this.#subscription) void this.#sample();
+  }
+
+  async #sample(): Promise<void> {
+    try {
+      await this.#sampleOrThrow();
+    } catch {
+      // The link says what is wrong; the clock goes on with what it knows.
+    }
+  }
+
+  async #sampleOrThrow(): Promise<void> {
+    const asked = performance.now();
+    this.clock.sample((await this.client.konnichiwa()).now, asked);
+  }
+}
