@@ -1,0 +1,190 @@
+//! The folder of an embedded store: its lock, what may be opened, and what is only looked at.
+//!
+//! | entry | what it is |
+//! |---|---|
+//! | `LOCK` | held by the owner for as long as it runs; says who it is |
+//! | `db/` | sled's files; appears only when it is whole |
+//! | `mark` | how much was in `db/` when it was last opened: less is damage, and is noticed before sled would mend it |
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use sha2::{Digest, Sha256};
+
+use super::engine::Engine;
+use crate::{
+    error::{Code, Error, Result},
+    folders,
+};
+
+/// The folder's lock; the system frees it with the last handle.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+    folder: PathBuf,
+}
+
+impl Lock {
+    /// Takes a folder, which is made if it is missing. Looks before it writes: a folder with other things in it is
+    /// left as it is.
+    pub(super) fn take(folder: &Path) -> Result<Self> {
+        let trouble = |error: io::Error| folders::trouble(folder, &error);
+        folders::private(folder.to_path_buf())?;
+        let names: Vec<_> = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<_>>).map_err(trouble)?;
+        let is_ours =
+            names.is_empty() || names.iter().any(|entry| entry.file_name() == "LOCK" || entry.file_name() == "db");
+        if !is_ours {
+            return Err(foreign(folder));
+        }
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = options.open(folder.join("LOCK")).map_err(trouble)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(in_use(&mut file)),
+            Err(TryLockError::Error(error)) => return Err(trouble(error)),
+        }
+        let program =
+            std::env::current_exe().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+        let owner = format!("{}, process {}\n", program.unwrap_or_default(), std::process::id());
+        file.set_len(0).and_then(|()| file.write_all(owner.as_bytes())).map_err(trouble)?;
+        Ok(Self { _file: file, folder: folder.to_path_buf() })
+    }
+
+    /// Opens what is in the folder, or makes an empty store there.
+    pub(super) fn open(self: &Arc<Self>) -> Result<Engine> {
+        let (db, half) = (self.folder.join("db"), self.folder.join("db.new"));
+        let trouble = |error: io::Error| folders::trouble(&self.folder, &error);
+        if !db.exists() {
+            // Made under another name, so that what is called `db` is whole.
+            if half.exists() {
+                fs::remove_dir_all(&half).map_err(trouble)?;
+            }
+            Engine::create(&half)?;
+            fs::rename(&half, &db).and_then(|()| sync(&self.folder)).map_err(trouble)?;
+        } else {
+            self.inspect(&db)?;
+        }
+        remove_half_snapshots(&db).map_err(trouble)?;
+        let engine = Engine::open(&db, self.clone())?;
+        let mark = self.read_mark();
+        if mark.is_some_and(|mark| engine.last_seq() < mark.last_seq) {
+            return Err(damaged("it holds less than it held before"));
+        }
+        if let Err(error) = self.write_mark(Mark {
+            length: length(&db),
+            last_seq: engine.last_seq(),
+            configuration: configuration(&db),
+        }) {
+            // An older mark notices less; it never calls a sound store damaged.
+            tracing::warn!(%error, "the mark of the store cannot be written");
+        }
+        Ok(engine)
+    }
+
+    /// Finds what sled would mend in silence or overwrite, without changing anything.
+    fn inspect(&self, db: &Path) -> Result<()> {
+        let (log, conf) = (db.join("db").is_file(), db.join("conf").is_file());
+        match (log, conf) {
+            (true, true) => {}
+            (false, false) => return Err(foreign(db)),
+            _ => return Err(damaged("a file of it is missing")),
+        }
+        let Some(mark) = self.read_mark() else { return Ok(()) };
+        if length(db) < mark.length {
+            return Err(damaged("its file is shorter than it was"));
+        }
+        if configuration(db) != mark.configuration {
+            return Err(damaged("its configuration is not what it was"));
+        }
+        Ok(())
+    }
+
+    fn read_mark(&self) -> Option<Mark> {
+        let text = fs::read_to_string(self.folder.join("mark")).ok()?;
+        let mut numbers = text.split_whitespace().map(str::parse);
+        let mut next = || numbers.next()?.ok();
+        Some(Mark { length: next()?, last_seq: next()?, configuration: next()? })
+    }
+
+    fn write_mark(&self, mark: Mark) -> io::Result<()> {
+        let (new, path) = (self.folder.join("mark.new"), self.folder.join("mark"));
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        writeln!(file, "{} {} {}", mark.length, mark.last_seq, mark.configuration).and_then(|()| file.sync_all())?;
+        fs::rename(new, path)
+    }
+}
+
+/// How much was there.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// Of sled's log, in bytes: it never shrinks.
+    length: u64,
+    /// The highest seq of any room.
+    last_seq: u64,
+    /// A digest of sled's `conf`: it never changes.
+    configuration: u64,
+}
+
+fn configuration(db: &Path) -> u64 {
+    let digest = Sha256::digest(fs::read(db.join("conf")).unwrap_or_default());
+    digest.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+fn length(db: &Path) -> u64 {
+    fs::metadata(db.join("db")).map_or(0, |found| found.len())
+}
+
+/// A snapshot that was being written when the process ended would be taken for the newest one, and never opened; sled
+/// needs none.
+fn remove_half_snapshots(db: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(db)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().ends_with(".generating") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes names in a folder durable.
+pub(super) fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Moves a store aside that cannot be opened, so that the next opening makes an empty one. `in_use` where another
+/// process has it. What is moved stays as it is.
+pub fn start_empty(folder: &Path) -> Result<()> {
+    let lock = Lock::take(folder)?;
+    let trouble = |error: io::Error| folders::trouble(&lock.folder, &error);
+    let aside = (1..).map(|n| folder.join(format!("db.damaged-{n}"))).find(|path| !path.exists());
+    if let Some(aside) = aside.filter(|_| folder.join("db").exists()) {
+        fs::rename(folder.join("db"), aside).map_err(trouble)?;
+    }
+    let _ = fs::remove_file(folder.join("mark"));
+    sync(folder).map_err(trouble)
+}
+
+fn in_use(lock: &mut File) -> Error {
+    let mut owner = String::new();
+    let read = lock.rewind().and_then(|()| lock.take(256).read_to_string(&mut owner));
+    let owner = owner.trim();
+    match read {
+        Ok(_) if !owner.is_empty() => Error::new(Code::InUse, format!("the store is open in {owner}")),
+        _ => Error::new(Code::InUse, "the store is open in another program"),
+    }
+}
+
+fn foreign(folder: &Path) -> Error {
+    Error::new(Code::Unsupported, format!("{} holds something else", folders::shown(folder)))
+}
+
+pub(super) fn damaged(how: &str) -> Error {
+    Error::new(Code::Corrupt, format!("the store on this computer is damaged: {how}"))
+}
