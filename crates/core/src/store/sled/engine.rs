@@ -1,7 +1,7 @@
 //! sled, hardened: opened where a panic is an answer, small caches and values, and a commit that is durable. Reads of
 //! rows stand here; what is written, and in what order, is the writer's.
 
-use std::{fs::File, io, path::Path, sync::Arc};
+use std::{fs::File, io, path::Path, sync::Arc, time::Duration};
 
 use serde::de::DeserializeOwned;
 use sled::{
@@ -26,6 +26,13 @@ use crate::{
 const SCHEMA: &[u8] = &[1];
 /// sled's cache is no bound; a small one keeps memory small.
 const CACHE: u64 = 16 * 1024 * 1024;
+
+/// We hold the folder's lock, so sled's own is at most that of threads of ours which have not ended yet.
+const LINGERING: Duration = Duration::from_millis(20);
+const LINGERING_TRIES: usize = 250;
+
+/// At this moment something is to be done about this id.
+pub(super) type Due = (Millis, MessageId);
 
 /// An open database.
 #[derive(Debug)]
@@ -170,7 +177,7 @@ impl Engine {
     }
 
     /// What is to be done by this moment, the earliest first, and the moment after that.
-    pub(super) fn due(&self, until: Millis, most: usize) -> Result<(Vec<(Millis, MessageId)>, Option<Millis>)> {
+    pub(super) fn due(&self, until: Millis, most: usize) -> Result<(Vec<Due>, Option<Millis>)> {
         let mut due = Vec::new();
         for row in &self.due {
             let (key, _) = row.map_err(|error| trouble(&error))?;
@@ -237,20 +244,27 @@ impl Engine {
 
 /// sled in a folder, opened on a thread of its own: recovery of a damaged log may panic.
 fn open_sled(path: &Path) -> Result<(Db, [Tree; 5])> {
-    let config = Config::new().path(path).cache_capacity(CACHE);
-    let opened = std::thread::spawn(move || {
-        let db = config.open()?;
-        let trees = ["m", "o", "id", "x", "r"].map(|name| db.open_tree(name));
-        let [m, o, id, x, r] = trees;
-        Ok((db, [m?, o?, id?, x?, r?]))
-    });
-    match opened.join() {
-        Ok(opened) => opened.map_err(|error: sled::Error| match trouble(&error) {
-            error if error.code == Code::Full => error,
-            error => damaged(&error.message),
-        }),
-        Err(_) => Err(damaged("its log cannot be read")),
+    for _ in 0..LINGERING_TRIES {
+        let config = Config::new().path(path).cache_capacity(CACHE);
+        let opened = std::thread::spawn(move || {
+            let db = config.open()?;
+            let trees = ["m", "o", "id", "x", "r"].map(|name| db.open_tree(name));
+            let [m, o, id, x, r] = trees;
+            Ok((db, [m?, o?, id?, x?, r?]))
+        });
+        match opened.join() {
+            Ok(Ok(opened)) => return Ok(opened),
+            Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
+                std::thread::sleep(LINGERING);
+            }
+            Ok(Err(error)) => {
+                let error = trouble(&error);
+                return Err(if error.code == Code::Full { error } else { damaged(&error.message) });
+            }
+            Err(_) => return Err(damaged("its log cannot be read")),
+        }
     }
+    Err(Error::new(Code::InUse, "the store's database is open in a program that is not ours"))
 }
 
 fn read<T: DeserializeOwned>(tree: &Tree, key: &[u8]) -> Result<Option<T>> {
