@@ -50,7 +50,13 @@ pub(crate) struct Outcome {
 impl Following {
     /// Knows nothing yet.
     pub(crate) fn new(room: RoomName) -> Self {
-        Self { room, told: HashMap::new(), snapshot: None, asked: 0, stale: 0 }
+        let snapshot = Some(Snapshot { messages: BTreeMap::new(), now: 0 });
+        Self { room, told: HashMap::new(), snapshot, asked: 0, stale: 0 }
+    }
+
+    /// Whether what was told is all that there is to tell: no snapshot is on its way.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.snapshot.is_none()
     }
 
     /// The next event of the subscription.
@@ -200,9 +206,11 @@ mod tests {
         let mut room = Following::new(RoomName::lobby());
         let outcome = room.follow(page([5, 6], true, true));
         assert_eq!((outcome.news.len(), outcome.ask), (0, Some(5)));
+        assert!(!room.is_settled());
         assert_eq!(told(&mut room, Event::Saved { message: numbered(7) }), "");
         assert_eq!(told(&mut room, ended(6, Why::Deleted)), "");
         assert_eq!(told(&mut room, page([3, 4], false, false)), "+3 +4 +5 +7");
+        assert!(room.is_settled());
     }
 
     #[test]
