@@ -38,7 +38,7 @@ types: ## writes ui/src/api/types/core.ts anew from the types of crates/core
 
 pictures: tools run-packages test-packages ui ## takes docs/pictures anew from the real window
 	$(BUILD) --all-targets
-	PICTURES=$(CURDIR)/docs/pictures dbus-run-session -- cargo test --workspace --locked --test pictures -- --nocapture
+	dbus-run-session -- target/debug/pictures docs/pictures
 
 # The page that the window embeds: made anew when a source of it is newer.
 ui: ui/dist/index.html

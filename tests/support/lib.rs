@@ -3,12 +3,15 @@
 
 pub mod home;
 pub mod process;
+pub mod torture;
 pub mod window;
 
 /// A binary of this workspace, built beside the tests.
 pub fn binary(name: &str) -> std::path::PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.parent().unwrap().parent().unwrap().join(name);
+    let this = std::env::current_exe().unwrap();
+    // Tests lie in `deps`, below the binaries.
+    let folder = this.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).unwrap();
+    let path = folder.join(name);
     assert!(path.exists(), "{} is missing: build the whole workspace first", path.display());
     path
 }

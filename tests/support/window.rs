@@ -12,7 +12,7 @@ use fantoccini::{
     Client, ClientBuilder, Locator,
     elements::Element,
     key::Key,
-    wd::{Capabilities, WindowHandle},
+    wd::Capabilities,
 };
 use serde_json::{Value, json};
 
@@ -49,6 +49,11 @@ pub struct Window {
 impl Window {
     /// Starts the application in this home and waits until the page is there.
     pub async fn open(home: &Home, display: &Display) -> Self {
+        Self::open_with(home, display, &[]).await
+    }
+
+    /// The same with more variables.
+    pub async fn open_with(home: &Home, display: &Display, variables: &[(&str, &str)]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new("WebKitWebDriver");
         command.args([format!("--port={port}"), "--host=127.0.0.1".to_owned()]);
@@ -56,6 +61,7 @@ impl Window {
         command.env("DISPLAY", &display.name).env("GDK_BACKEND", "x11");
         command.env("TAURI_WEBVIEW_AUTOMATION", "true").env("MESA_SHADER_CACHE_DISABLE", "true");
         command.env("TZ", "UTC").env("LANG", "C.UTF-8").env("NO_AT_BRIDGE", "1");
+        command.envs(variables.iter().copied());
         let driver = Process::start(&mut command);
         let mut capabilities = Capabilities::new();
         let options = json!({ "binary": binary("temp-messenger"), "args": [] });
@@ -101,6 +107,11 @@ impl Window {
             tokio::time::sleep(tick).await;
             waited += tick;
         }
+    }
+
+    /// Waits until the page says this.
+    pub async fn says(&self, words: &str) {
+        self.until(words, &format!("return document.body.innerText.includes({})", json!(words))).await;
     }
 
     /// What a person can read.
@@ -212,7 +223,4 @@ impl Window {
         std::fs::write(path, self.client.screenshot().await.unwrap()).unwrap();
     }
 
-    pub async fn handle(&self) -> WindowHandle {
-        self.client.window().await.unwrap()
-    }
 }
