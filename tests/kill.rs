@@ -92,7 +92,11 @@ async fn check(folder: &Path, said: &Said) -> (usize, usize) {
         let page = store.page(RoomName::lobby().id(), before, 200).await.unwrap();
         for record in &page.records {
             assert!(record.deadline > page.now);
-            assert!(said.saved.contains_key(&record.id) || said.unsure.contains(&record.id), "nobody said {}", record.id);
+            assert!(
+                said.saved.contains_key(&record.id) || said.unsure.contains(&record.id),
+                "nobody said {}",
+                record.id
+            );
             assert!(!said.deleted.contains(&record.id) && record.payload == torture::payload(record.id));
         }
         before = page.records.last().map(|record| record.seq);
@@ -106,7 +110,8 @@ async fn check(folder: &Path, said: &Said) -> (usize, usize) {
 async fn nothing_acknowledged_is_lost_and_nothing_ended_is_revived() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let rounds = number("TORTURE_ROUNDS").unwrap_or(10);
-    let seed = number("TORTURE_SEED").unwrap_or_else(|| u64::from_be_bytes(MessageId::random().as_bytes()[..8].try_into().unwrap()));
+    let seed = number("TORTURE_SEED")
+        .unwrap_or_else(|| u64::from_be_bytes(MessageId::random().as_bytes()[..8].try_into().unwrap()));
     println!("{rounds} rounds, TORTURE_SEED={seed}");
     let mut random = seed | 1;
     let home = tempfile::tempdir().unwrap();
@@ -121,6 +126,10 @@ async fn nothing_acknowledged_is_lost_and_nothing_ended_is_revived() {
         last = check(&folder, &said).await;
     }
     let (kept, gone) = last;
-    println!("{} acknowledged: {kept} alive, {gone} ended; {} were under way", said.saved.len(), said.unsure.len() - said.saved.len());
+    println!(
+        "{} acknowledged: {kept} alive, {gone} ended; {} were under way",
+        said.saved.len(),
+        said.unsure.len() - said.saved.len()
+    );
     assert!(kept > 0 && gone > 0, "the rounds exercised both");
 }

@@ -18,10 +18,18 @@ use temp_messenger_tests::{
 };
 
 const WORDS: &[(&str, &str, &str)] = &[
-    ("Ana", "7h", "The certificate on the mail gateway runs out on Friday. I would swap it tonight after ten, while the queue is short."),
+    (
+        "Ana",
+        "7h",
+        "The certificate on the mail gateway runs out on Friday. I would swap it tonight after ten, while the queue is short.",
+    ),
     ("Ana", "7h", "Ten minutes without mail at most. Anybody against it?"),
     ("Ben", "22m", "Not me. Please tell the night shift first."),
-    ("Chidi", "6d", "```\n$ openssl x509 -in gw.pem -noout -enddate -issuer\nnotAfter=Nov 27 23:59:59 2026 GMT\nissuer=CN=Harbour Internal CA 2\n```"),
+    (
+        "Chidi",
+        "6d",
+        "```\n$ openssl x509 -in gw.pem -noout -enddate -issuer\nnotAfter=Nov 27 23:59:59 2026 GMT\nissuer=CN=Harbour Internal CA 2\n```",
+    ),
     ("Ben", "41m", "Step 4 of the page is new, please read it: https://wiki.harbour.example/runbooks/mail-gateway"),
     ("you", "45m", "Yes, that one. I have it."),
     ("Ana", "50m", "The cage door is `4471#`, then the left handle."),
@@ -86,7 +94,12 @@ async fn main() {
         window.run(newest, vec![]).await;
         window.part("menuitem", "Delete now").await;
         window.picture(&folder.join(format!("menu-{theme}.png"))).await;
-        window.run("document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true}))", vec![]).await;
+        window
+            .run(
+                "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true}))",
+                vec![],
+            )
+            .await;
         window.press("button", "Settings").await;
         window.part("dialog", "Settings").await;
         window.picture(&folder.join(format!("settings-{theme}.png"))).await;

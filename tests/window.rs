@@ -49,7 +49,12 @@ async fn first_start_send_countdown_and_expiry_on_time() {
     let left = "return parseInt(document.querySelector('[data-part=countdown]')?.innerText ?? '99')";
     let first = window.run(left, vec![]).await.as_i64().unwrap();
     assert!((1..=6).contains(&first), "{first}");
-    window.until("the countdown falls", &format!("return parseInt(document.querySelector('[data-part=countdown]').innerText) < {first}")).await;
+    window
+        .until(
+            "the countdown falls",
+            &format!("return parseInt(document.querySelector('[data-part=countdown]').innerText) < {first}"),
+        )
+        .await;
     window.gone("The key is under the mat.").await;
     let shown = window.run("return window.seen.at(-1) - window.seen[0]", vec![]).await.as_f64().unwrap();
     assert!((4_000.0..6_500.0).contains(&shown), "shown for {shown} ms of 6,000");
@@ -105,7 +110,14 @@ async fn hostile_text_is_shown_as_text() {
         window.message(text).await;
     }
     assert_eq!(window.client.title().await.unwrap(), "Temp Messenger");
-    assert!(window.client.find_all(Locator::Css("[role=log] [data-part=body] :is(img, script, b, em, a)")).await.unwrap().is_empty());
+    assert!(
+        window
+            .client
+            .find_all(Locator::Css("[role=log] [data-part=body] :is(img, script, b, em, a)"))
+            .await
+            .unwrap()
+            .is_empty()
+    );
     window.type_into("Message", "a\u{202e}b").await;
     window.type_into("Message", &char::from(Key::Enter).to_string()).await;
     window.says("U+202E").await;

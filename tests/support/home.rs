@@ -32,9 +32,12 @@ impl Home {
 
     /// Makes this the home of a process.
     pub fn furnish(&self, command: &mut Command) {
-        for (variable, folder) in
-            [("XDG_DATA_HOME", "data"), ("XDG_CONFIG_HOME", "config"), ("XDG_CACHE_HOME", "cache"), ("XDG_RUNTIME_DIR", "run")]
-        {
+        for (variable, folder) in [
+            ("XDG_DATA_HOME", "data"),
+            ("XDG_CONFIG_HOME", "config"),
+            ("XDG_CACHE_HOME", "cache"),
+            ("XDG_RUNTIME_DIR", "run"),
+        ] {
             command.env(variable, self.path().join(folder));
         }
         command.env("HOME", self.path()).env("USER", "mei");

@@ -1,11 +1,6 @@
 //! What a tortured store holds, so that what is read back can be checked against the id alone.
 
-use temp_messenger_core::{
-    lifetime::Lifetime,
-    message::MessageId,
-    room::RoomName,
-    store::NewRecord,
-};
+use temp_messenger_core::{lifetime::Lifetime, message::MessageId, room::RoomName, store::NewRecord};
 
 /// A record whose payload follows from its id: short ones, and some that take several rows.
 pub fn record(seconds: u64) -> NewRecord {

@@ -8,12 +8,7 @@ use std::{
     time::Duration,
 };
 
-use fantoccini::{
-    Client, ClientBuilder, Locator,
-    elements::Element,
-    key::Key,
-    wd::Capabilities,
-};
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element, key::Key, wd::Capabilities};
 use serde_json::{Value, json};
 
 use crate::{binary, home::Home, process::Process};
@@ -222,5 +217,4 @@ impl Window {
         self.client.execute_async(drawn, vec![]).await.unwrap();
         std::fs::write(path, self.client.screenshot().await.unwrap()).unwrap();
     }
-
 }

@@ -47,7 +47,8 @@ pub(crate) fn claim(folder: &Path) -> Result<Claim> {
     let path = folder.join("window.lock");
     let trouble = |error: io::Error| folders::trouble(&path, &error);
     let mut options = OpenOptions::new();
-    let mut lock = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(trouble)?;
+    let mut lock =
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(trouble)?;
     let patient_until = SystemClock.boot() + PATIENCE;
     loop {
         match lock.try_lock() {

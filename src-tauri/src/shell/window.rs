@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use tauri::{App, AppHandle, Manager, Theme, WebviewUrl, WebviewWindowBuilder, webview::Color, webview::NewWindowResponse};
+use tauri::{
+    App, AppHandle, Manager, Theme, WebviewUrl, WebviewWindowBuilder, webview::Color, webview::NewWindowResponse,
+};
 
 const LABEL: &str = "main";
 

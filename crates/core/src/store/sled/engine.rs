@@ -213,8 +213,8 @@ impl Engine {
 
     /// Up to `limit` living records of a room, newest first: goes back from `before`, past what has ended. What cannot
     /// be read is skipped, so that it never hides the rest.
-    pub(super) fn page(&self, room: RoomId, before: Option<u64>, limit: usize, now: Millis) -> Result<Vec<Record>> {
-        let (first, last) = (rows::message(room, 0, 0), rows::message(room, before.unwrap_or(u64::MAX), 0));
+    pub(super) fn page(&self, room: RoomId, before: u64, limit: usize, now: Millis) -> Result<Vec<Record>> {
+        let (first, last) = (rows::message(room, 0, 0), rows::message(room, before, 0));
         let mut records = Vec::new();
         let mut chunks = Vec::new();
         for row in self.messages.range(first..last).rev() {

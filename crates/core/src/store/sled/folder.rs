@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `LOCK` | held by the owner for as long as it runs; says who it is |
 //! | `db/` | sled's files; appears only when it is whole |
+//! | `ballast` | room that is set aside: a database on a full disk needs some to be opened again |
 //! | `mark` | how much was in `db/` when it was last opened: less is damage, and is noticed before sled would mend it |
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
     sync::Arc,
 };
 
+use rustix::fs::FallocateFlags;
 use sha2::{Digest, Sha256};
 
 use super::engine::Engine;
@@ -21,6 +23,9 @@ use crate::{
     error::{Code, Error, Result},
     folders,
 };
+
+/// What sled needs to open, in bytes: some segments and a snapshot.
+const BALLAST: u64 = 4 * 1024 * 1024;
 
 /// The folder's lock; the system frees it with the last handle.
 #[derive(Debug)]
@@ -85,6 +90,31 @@ impl Lock {
             tracing::warn!(%error, "the mark of the store cannot be written");
         }
         Ok(engine)
+    }
+
+    /// Whether the disk has room enough to write, and to keep the ballast.
+    pub(super) fn has_room(&self) -> bool {
+        let room = rustix::fs::statvfs(&self.folder).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        room.is_ok_and(|bytes| bytes >= 2 * BALLAST)
+    }
+
+    /// Sets room aside, where there is enough, so that a database on a full disk can be opened again and be read.
+    pub(super) fn keep_ballast(&self) {
+        let path = self.folder.join("ballast");
+        if path.exists() || !self.has_room() {
+            return;
+        }
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+        let kept = file.and_then(|file| Ok(rustix::fs::fallocate(file, FallocateFlags::empty(), 0, BALLAST)?));
+        if let Err(error) = kept {
+            tracing::debug!(%error, "no room can be set aside");
+            self.drop_ballast();
+        }
+    }
+
+    pub(super) fn drop_ballast(&self) {
+        let _ = fs::remove_file(self.folder.join("ballast"));
     }
 
     /// Finds what sled would mend in silence or overwrite, without changing anything.

@@ -105,7 +105,7 @@ impl Sweep for Writer {
         match self.write(|answer| Write::Sweep { moment, answer }).await {
             Ok(next) => next,
             Err(error) => {
-                tracing::warn!(%error, "sweeping is late");
+                tracing::debug!(%error, "sweeping is late");
                 Some(moment.steady + 1_000)
             }
         }
@@ -129,15 +129,12 @@ impl Store for SledStore {
     }
 
     async fn get(&self, id: MessageId) -> Result<Record> {
-        self.read(move |engine, now| engine.alive(id, now)?.ok_or_else(Error::no_such_message))
-            .await
-            .map(|(record, _)| record)
+        self.read(move |engine, now| engine.alive(id, now)).await?.0.ok_or_else(Error::no_such_message)
     }
 
     async fn page(&self, room: RoomId, before: Option<u64>, limit: usize) -> Result<Page> {
-        let limit = limit.clamp(1, LARGEST_PAGE);
-        let page = self.read(move |engine, now| engine.page(room, before, limit + 1, now)).await;
-        let (mut records, now) = page?;
+        let (limit, before) = (limit.clamp(1, LARGEST_PAGE), before.unwrap_or(u64::MAX));
+        let (mut records, now) = self.read(move |engine, now| engine.page(room, before, limit + 1, now)).await?;
         let more = records.len() > limit;
         records.truncate(limit);
         Ok(Page { records, more, now })

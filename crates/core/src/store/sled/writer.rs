@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, broadcast, oneshot};
 
 use super::{engine::Engine, folder::Lock, ledger::Ledger, rows::RoomRow};
 use crate::{
-    clock::{Moment, StoreClock},
+    clock::{Moment, Stopwatch, StoreClock},
     error::{Code, Error, Result},
     lifetime::{Lifetime, Millis},
     message::{MessageId, Stamp},
@@ -144,11 +144,13 @@ impl Writer {
             next_due: AtomicU64::new(0),
         });
         let ledger = Ledger::open(&lock, shared.clone())?;
+        lock.keep_ballast();
+        let kept = shared.clone();
         let (queue, writes) = channel();
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
-        let thread = thread.spawn(move || Thread { ledger: Some(ledger), lock }.run(&writes));
+        let thread = thread.spawn(move || Thread { shared, lock, ledger: Some(ledger), failure: None }.run(&writes));
         let thread = thread.map_err(|error| Error::new(Code::Internal, format!("no thread: {error}")))?;
-        Ok(Self { shared, queue, places: Semaphore::new(WAITING), thread: Mutex::new(Some(thread)) })
+        Ok(Self { shared: kept, queue, places: Semaphore::new(WAITING), thread: Mutex::new(Some(thread)) })
     }
 
     /// Hands a write to the thread and waits for its answer.
@@ -171,59 +173,78 @@ impl Writer {
 }
 
 struct Thread {
-    /// The open database; none while there is no room for it.
-    ledger: Option<Ledger>,
+    shared: Arc<Shared>,
     lock: Arc<Lock>,
+    /// The open database; none where it cannot be opened again for the moment.
+    ledger: Option<Ledger>,
+    /// Why nothing is written for the moment; what is durable can be read all the same.
+    failure: Option<Error>,
 }
 
 impl Thread {
     fn run(mut self, writes: &Receiver<Write>) {
-        let mut retry = FIRST_RETRY;
-        let shared = match &self.ledger {
-            Some(ledger) => ledger.shared.clone(),
-            None => return,
-        };
+        let (mut retry, mut tried) = (FIRST_RETRY, Stopwatch::start());
         loop {
-            let next = match &self.ledger {
-                Some(_) => writes.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                None => writes.recv_timeout(retry),
+            // Refused writes may come without a pause, so the wait is measured and not begun anew by each of them.
+            if self.failure.is_some() && tried.millis() >= retry.as_secs_f64() * 1_000.0 {
+                self.recover();
+                (retry, tried) = ((retry * 2).min(LAST_RETRY), Stopwatch::start());
+            }
+            let next = match &self.failure {
+                None => writes.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(_) => writes.recv_timeout(retry),
             };
-            match (next, self.ledger.as_mut()) {
-                (Err(RecvTimeoutError::Disconnected), _) => break,
-                (Err(RecvTimeoutError::Timeout), _) => match Ledger::open(&self.lock, shared.clone()) {
-                    Ok(ledger) => {
-                        self.ledger = Some(ledger);
-                        retry = FIRST_RETRY;
-                        shared.tell(Change::Reset);
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "the store cannot be opened again yet");
-                        shared.set_engine(Err(error));
-                        retry = (retry * 2).min(LAST_RETRY);
-                    }
-                },
-                (Ok(Write::Close), _) => break,
-                (Ok(write), None) => {
-                    if let Err(error) = shared.engine() {
-                        refuse(write, error);
-                    }
-                }
-                (Ok(first), Some(ledger)) => {
+            match (next, &self.failure, self.ledger.as_mut()) {
+                (Err(RecvTimeoutError::Disconnected), ..) | (Ok(Write::Close), ..) => break,
+                (Err(RecvTimeoutError::Timeout), ..) => {}
+                (Ok(write), Some(failure), _) => refuse(write, failure.clone()),
+                (Ok(first), None, Some(ledger)) => {
                     let waiting = writes.try_iter().take(LARGEST_GROUP - 1);
                     match group(ledger, std::iter::once(first).chain(waiting)) {
                         Ok(true) => {}
                         Ok(false) => break,
                         Err(error) => {
-                            tracing::warn!(%error, "the store closes its database, to open it again");
-                            shared.set_engine(Err(error));
-                            self.ledger = None;
+                            tracing::warn!(%error, "the store opens its database again");
+                            self.reopen(error);
+                            (retry, tried) = (FIRST_RETRY, Stopwatch::start());
                         }
                     }
                 }
+                (Ok(_), None, None) => break,
             }
         }
         // Readers that are under way may hold the database a moment longer; the lock goes with the last of them.
-        shared.set_engine(Err(Error::new(Code::Internal, "the store is closed")));
+        self.shared.set_engine(Err(Error::new(Code::Internal, "the store is closed")));
+    }
+
+    /// Closes the database, which refuses everything after a write that failed, and opens it anew. On a full disk the
+    /// ballast gives the room that this takes.
+    fn reopen(&mut self, failure: Error) {
+        self.shared.set_engine(Err(failure.clone()));
+        (self.ledger, self.failure) = (None, Some(failure));
+        self.lock.drop_ballast();
+        self.recover();
+    }
+
+    /// Opens the database where it is not open, and writes again where there is room.
+    fn recover(&mut self) {
+        if self.ledger.is_none() {
+            match Ledger::open(&self.lock, self.shared.clone()) {
+                Ok(ledger) => self.ledger = Some(ledger),
+                Err(error) => {
+                    tracing::warn!(%error, "the store cannot be opened again yet");
+                    self.shared.set_engine(Err(error.clone()));
+                    self.failure = Some(error);
+                    return;
+                }
+            }
+            // What was not durable is gone.
+            self.shared.tell(Change::Reset);
+        }
+        if self.lock.has_room() {
+            self.failure = None;
+            self.lock.keep_ballast();
+        }
     }
 }
 
