@@ -28,24 +28,27 @@ export function parse(number: string, unit: number): number | undefined {
 
 const clockTime = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const clockTimeExact = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const day = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short" });
+const shortDay = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short" });
 const longDay = new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long" });
+
+/** By its parts: engines differ in where they put a comma. */
+function day(format: Intl.DateTimeFormat, at: number): string {
+  const parts = Object.fromEntries(format.formatToParts(at).map((part) => [part.type, part.value]));
+  return `${parts["weekday"]}, ${parts["day"]} ${parts["month"]}`;
+}
 
 /** `10:42`. */
 export const time = (at: number): string => clockTime.format(at);
 
 /** `Tuesday, 24 November`. */
-export const date = (at: number): string => {
-  const parts = Object.fromEntries(longDay.formatToParts(at).map((part) => [part.type, part.value]));
-  return `${parts["weekday"]}, ${parts["day"]} ${parts["month"]}`;
-};
+export const date = (at: number): string => day(longDay, at);
 
 /** A moment as seen from another: `11:08`, `10:58:12` within a minute, `tomorrow 10:58`, `Tue, 1 Dec`. */
 export function moment(at: number, now: number): string {
   if (at - now < MINUTE) return clockTimeExact.format(at);
   const days = Math.round((new Date(at).setHours(0, 0, 0, 0) - new Date(now).setHours(0, 0, 0, 0)) / DAY);
   if (days === 0) return clockTime.format(at);
-  return days === 1 ? `tomorrow ${clockTime.format(at)}` : day.format(at);
+  return days === 1 ? `tomorrow ${clockTime.format(at)}` : day(shortDay, at);
 }
 
 /** `until 11:08`, but `tomorrow 10:58` and `Tue, 1 Dec` as they are. */

@@ -1,0 +1,258 @@
+// The whole window over a client in the test's hands: what a person does, what they see.
+import { cleanup, render, screen, within } from "@testing-library/svelte";
+import userEvent, { type UserEvent } from "@testing-library/user-event";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import App from "./App.svelte";
+import { Bench, START, message, settled } from "./test/bench";
+
+let bench: Bench;
+let user: UserEvent;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: START, toFake: ["Date", "performance", "setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
+  user = userEvent.setup({ advanceTimers: (delay) => vi.advanceTimersByTime(delay) });
+  bench = new Bench();
+});
+afterEach(() => {
+  cleanup();
+  vi.useRealTimers();
+});
+
+async function lobby(...messages: ReturnType<typeof message>[]): Promise<void> {
+  render(App, { messenger: bench.messenger });
+  await bench.open(...messages);
+  await settled();
+}
+
+const box = (): HTMLTextAreaElement => screen.getByRole("textbox", { name: "Message" });
+const bodies = (): string[] => [...document.querySelectorAll("article [data-part=body]")].map((body) => body.textContent.trim());
+const article = (text: string): HTMLElement => screen.getByText(text).closest("article") as HTMLElement;
+
+test("the first start proposes a name, says what is wrong with one, and opens the lobby", async () => {
+  bench.name = null;
+  render(App, { messenger: bench.messenger });
+  await bench.messenger.start();
+  await settled();
+  const name = screen.getByRole<HTMLInputElement>("textbox", { name: "Display name" });
+  expect(name.value).toBe("mei");
+  await user.clear(name);
+  await user.click(screen.getByRole("button", { name: "Open the lobby" }));
+  expect(screen.getByRole("alert").textContent).toBe("a display name cannot be blank");
+  await user.type(name, "Mei");
+  await user.click(screen.getByRole("button", { name: "Open the lobby" }));
+  expect(box()).toBeTruthy();
+  expect(bench.name).toBe("Mei");
+});
+
+test("Enter sends, Shift+Enter breaks the line, blank is not sent", async () => {
+  await lobby();
+  await user.type(box(), "   {Enter}");
+  expect(bench.saves.length).toBe(0);
+  await user.clear(box());
+  await user.type(box(), "one{Shift>}{Enter}{/Shift}two{Enter}");
+  expect(bench.saves[0]?.request).toMatchObject({ room: "lobby", message: "one\ntwo", lifetime: 3_600_000 });
+  expect(bench.saves[0]?.request.id).toMatch(/^[0-9a-f]{32}$/);
+  expect(box().value).toBe("");
+});
+
+test("Enter inside an input method's composition does not send", async () => {
+  await lobby();
+  await user.type(box(), "にほん");
+  box().dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", isComposing: true, bubbles: true, cancelable: true }));
+  expect(bench.saves.length).toBe(0);
+});
+
+test("what is too long is refused with the limit, and stays", async () => {
+  await lobby();
+  const long = "é".repeat(16 * 1024 + 1);
+  await user.click(box());
+  await user.paste(long);
+  await user.click(screen.getByRole("button", { name: "Send" }));
+  expect(screen.getByRole("alert").textContent).toContain("32 KiB");
+  expect([box().value === long, bench.saves.length]).toEqual([true, 0]);
+});
+
+test("a message of one's own waits, is refused, is tried again under its id, and is sent", async () => {
+  await lobby();
+  await user.type(box(), "hello{Enter}");
+  const state = (): string => article("hello").querySelector("[data-part=state]")?.textContent ?? "";
+  expect(state()).toBe("waiting");
+  bench.saves[0]?.reject({ code: "full", message: "there is no room left on the disk" });
+  await settled();
+  expect(state()).toBe("not sent");
+  expect(article("hello").textContent).toContain("The store is full.");
+  await user.click(within(article("hello")).getByRole("button", { name: "Retry" }));
+  expect(bench.saves[1]?.request.id).toBe(bench.saves[0]?.request.id);
+  bench.saves[1]?.accept({});
+  await settled();
+  expect(state()).toBe("sent");
+  expect(bodies()).toEqual(["hello"]);
+});
+
+test("Edit puts what was not sent back into the composer", async () => {
+  await lobby();
+  await user.type(box(), "helo{Enter}");
+  bench.saves[0]?.reject({ code: "unreachable", message: "no answer" });
+  await settled();
+  await user.click(screen.getByRole("button", { name: "Edit" }));
+  expect([box().value, bodies()]).toEqual(["helo", []]);
+});
+
+test("hostile text is text", async () => {
+  const text = "<img src=x onerror=alert(1)> {@html '<b>'} &lt;i&gt;";
+  await lobby(message(text), message("x", 60_000, { pieces: [{ kind: "plain", text: "<b>bold</b>" }, { kind: "control", text: "U+202E" }] }));
+  expect(bodies()).toEqual([text, "<b>bold</b>U+202E"]);
+  expect(document.querySelectorAll("article :is(img, b, i)").length).toBe(0);
+});
+
+test("a link leaves only after its real host was shown", async () => {
+  const link = { kind: "link" as const, text: "https://bank.example@evil.example", url: "https://bank.example@evil.example/", host: "evil.example" };
+  await lobby(message(link.text, 60_000, { pieces: [link] }));
+  await user.click(screen.getByText(link.text));
+  const ask = document.querySelector<HTMLElement>("[role=dialog][aria-label='Open a link']") as HTMLElement;
+  expect(ask.textContent).toContain("evil.example");
+  expect(bench.opened).toEqual([]);
+  await user.click(within(ask).getByText("Open"));
+  expect(bench.opened).toEqual([link.url]);
+});
+
+test("a lifetime is for the next message only", async () => {
+  await lobby();
+  await user.click(screen.getByRole("button", { name: "Lifetime" }));
+  await user.click(screen.getByRole("menuitemradio", { name: "10 min", hidden: true }));
+  await user.type(box(), "a{Enter}b{Enter}");
+  expect(bench.saves.map((save) => save.request.lifetime)).toEqual([600_000, 3_600_000]);
+});
+
+test("a lifetime of one's own has its range named", async () => {
+  await lobby();
+  await user.click(screen.getByRole("button", { name: "Lifetime" }));
+  await user.click(screen.getByRole("menuitem", { name: "Custom", hidden: true }));
+  const field = screen.getByRole("spinbutton", { name: "How long", hidden: true });
+  await user.clear(field);
+  await user.type(field, "0");
+  await user.click(screen.getByText("Set"));
+  expect(screen.getByText("A lifetime is between 1 s and 30 d.")).toBeTruthy();
+  await user.clear(field);
+  await user.type(field, "2");
+  await user.click(screen.getByText("Set"));
+  await user.type(box(), "x{Enter}");
+  expect(bench.saves[0]?.request.lifetime).toBe(120_000);
+});
+
+test("Delete now wants a second press within four seconds", async () => {
+  await lobby(message("mine", 60_000, { mine: true }));
+  await user.click(screen.getByRole("button", { name: "Message actions" }));
+  await user.click(screen.getByText("Delete now"));
+  expect(screen.getByText("Delete for everybody?")).toBeTruthy();
+  await vi.advanceTimersByTimeAsync(4_000);
+  await settled();
+  await user.click(screen.getByText("Delete now"));
+  expect(bench.deleted).toEqual([]);
+  await user.click(screen.getByText("Delete for everybody?"));
+  expect(bench.deleted.length).toBe(1);
+});
+
+test("others' messages are not offered for deletion", async () => {
+  await lobby(message("theirs"));
+  await user.click(screen.getByRole("button", { name: "Message actions" }));
+  expect(screen.getByText("Copy")).toBeTruthy();
+  expect(screen.queryByText("Delete now")).toBeNull();
+});
+
+test("at its deadline the words leave first, while a pressed pointer keeps the place", async () => {
+  await lobby(message("soon gone", 5_000), message("stays"));
+  const log = screen.getByRole("log");
+  log.dispatchEvent(new Event("pointerdown", { bubbles: true }));
+  await vi.advanceTimersByTimeAsync(5_000);
+  await settled();
+  expect(bodies()).toEqual(["", "stays"]);
+  expect(log.textContent).not.toContain("soon gone");
+  window.dispatchEvent(new Event("pointerup"));
+  await settled();
+  expect(bodies()).toEqual(["stays"]);
+});
+
+test("when the focused message goes, the focus moves to the next, then to the composer", async () => {
+  await lobby(message("first", 5_000), message("second", 8_000));
+  article("first").focus();
+  await vi.advanceTimersByTimeAsync(5_000);
+  await settled();
+  expect(document.activeElement).toBe(article("second"));
+  await vi.advanceTimersByTimeAsync(3_000);
+  await settled();
+  expect(document.activeElement).toBe(box());
+});
+
+test("a menu closes when its message goes", async () => {
+  await lobby(message("soon gone", 5_000));
+  await user.click(screen.getByRole("button", { name: "Message actions" }));
+  await vi.advanceTimersByTimeAsync(5_000);
+  await settled();
+  expect(screen.queryByText("Copy")).toBeNull();
+});
+
+test("arrows go through the messages, C copies, Escape returns", async () => {
+  const [a, b] = [message("a"), message("b")];
+  await lobby(a, b);
+  await user.click(box());
+  await user.keyboard("{ArrowUp}");
+  expect(document.activeElement).toBe(article("b"));
+  await user.keyboard("{ArrowUp}");
+  expect(document.activeElement).toBe(article("a"));
+  await user.keyboard("c");
+  expect(bench.copied).toEqual([a.id]);
+  await user.keyboard("{Escape}");
+  expect(document.activeElement).toBe(box());
+});
+
+test("ticking is never announced, an arrival is", async () => {
+  await lobby(message("old", 50_000));
+  const line = document.querySelector("[aria-live=polite]");
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(line?.textContent).toBe("");
+  bench.emit({ event: "saved", message: message("hello") });
+  await settled();
+  expect(line?.textContent).toBe("Ana: hello");
+  expect(screen.getByRole("log").getAttribute("aria-live")).toBe("off");
+});
+
+test.each([
+  ["corrupt", "The store on this computer is damaged.", "Start empty"],
+  ["in_use", "The store is open somewhere else.", "Try again"],
+  ["unsupported", "This store cannot be opened here.", "Try again"],
+  ["full", "There is no room on this disk.", "Try again"],
+])("a store that cannot be opened is explained: %s", async (code, title, next) => {
+  bench.trouble = { code, message: "what was found" };
+  render(App, { messenger: bench.messenger });
+  await bench.messenger.start();
+  await settled();
+  expect(screen.getByRole("heading").textContent).toBe(title);
+  expect(document.body.textContent).toContain("what was found");
+  bench.trouble = undefined;
+  await user.click(screen.getByRole("button", { name: next }));
+  await settled();
+  expect(box()).toBeTruthy();
+});
+
+test("a store that is free again is opened by itself", async () => {
+  bench.trouble = { code: "in_use", message: "the store is open in tempmsg, process 7" };
+  render(App, { messenger: bench.messenger });
+  await bench.messenger.start();
+  bench.trouble = undefined;
+  await vi.advanceTimersByTimeAsync(3_000);
+  await settled();
+  expect(box()).toBeTruthy();
+});
+
+test("names that tests and screen readers rely on", async () => {
+  await lobby(message("hello"));
+  expect(screen.getByRole("navigation", { name: "Rooms" })).toBeTruthy();
+  expect(screen.getByRole("button", { name: "lobby" }).getAttribute("aria-current")).toBe("page");
+  expect(screen.getByRole("status", { name: "Connection" }).textContent).toBe("Connected, 0.4 ms");
+  expect(article("hello").getAttribute("aria-label")).toMatch(/^Ana, \d\d:\d\d$/);
+  expect(article("hello").querySelector("[data-part=countdown]")?.getAttribute("aria-hidden")).toBe("true");
+  await user.click(screen.getByRole("button", { name: "Settings" }));
+  expect(screen.getByRole("dialog", { name: "Settings" })).toBeTruthy();
+  expect(document.title).not.toContain("hello");
+});

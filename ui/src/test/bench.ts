@@ -1,0 +1,120 @@
+// A messenger over a client that the test holds in its hands: nothing answers before the test lets it.
+
+import type { Client, Subscription } from "../api/client";
+import type { Batch, Event, Message, SaveMessage, Stamp, Status } from "../api/types/core";
+import { Messenger } from "../state/messenger.svelte";
+
+export const START = Date.UTC(2026, 10, 24, 10, 0, 0);
+
+export interface Answer {
+  request: SaveMessage;
+  accept: (stamp: Partial<Stamp>) => void;
+  reject: (reason: unknown) => void;
+}
+
+export class Bench implements Client {
+  name: string | null = "Mei";
+  /** What opening the store answers with, where it fails. */
+  trouble: unknown;
+  saves: Answer[] = [];
+  deleted: string[] = [];
+  copied: string[] = [];
+  opened: string[] = [];
+  shown: (number | undefined)[] = [];
+  acknowledged = 0;
+  readonly messenger: Messenger;
+  #apply: (batch: Batch) => void = () => {};
+  #number = 0;
+
+  constructor() {
+    this.messenger = new Messenger(this);
+  }
+
+  status = (): Promise<Status> =>
+    Promise.resolve({ settings: { name: this.name, store: "sled:", room: "lobby" }, proposed_name: "mei", folder: "~/store", waiting: 0 });
+  configure = (change: { name?: string }): Promise<Status> => {
+    if (change.name?.trim() === "") return Promise.reject({ code: "invalid", message: "a display name cannot be blank" });
+    this.name = change.name ?? this.name;
+    return this.status();
+  };
+  konnichiwa = () =>
+    Promise.resolve({ greeting: "Konnichiwa!", kind: "sled", version: "0", round_trip: 0.1, clock_difference: 0, now: Date.now() });
+  saveMessage = (request: SaveMessage): Promise<Stamp> =>
+    new Promise((resolve, reject) => {
+      const accept = (stamp: Partial<Stamp>): void => {
+        const accepted = stamp.accepted ?? Date.now();
+        resolve({ id: request.id ?? "", seq: accepted * 1024, accepted, deadline: accepted + (request.lifetime ?? 0), now: accepted, ...stamp });
+      };
+      this.saves.push({ request, accept, reject });
+    });
+  deleteMessage = (id: string): Promise<void> => {
+    this.deleted.push(id);
+    return Promise.resolve();
+  };
+  copyMessage = (id: string): Promise<void> => {
+    this.copied.push(id);
+    return Promise.resolve();
+  };
+  openLink = (url: string): Promise<void> => {
+    this.opened.push(url);
+    return Promise.resolve();
+  };
+  startEmpty = (): Promise<void> => {
+    this.trouble = undefined;
+    return Promise.resolve();
+  };
+  showFolder = (): Promise<void> => Promise.resolve();
+  events = (_rooms: string[], apply: (batch: Batch) => void): Promise<Subscription> => {
+    if (this.trouble) return Promise.reject(this.trouble);
+    this.#apply = apply;
+    return Promise.resolve({
+      show: (_room: string, before?: number) => {
+        this.shown.push(before);
+        return Promise.resolve();
+      },
+    });
+  };
+
+  /** Events of the stream, as one batch. */
+  emit(...events: Event[]): void {
+    this.#number += 1;
+    this.#apply({ number: this.#number, events });
+  }
+
+  /** Opens the lobby with these messages in it. */
+  async open(...messages: Message[]): Promise<Bench> {
+    await this.messenger.start();
+    this.emit(
+      { event: "room", room: { name: "lobby", lifetime: 3_600_000, longest: 2_592_000_000, live: messages.length } },
+      { event: "page", room: "lobby", messages, replace: true, more: false, now: Date.now() },
+      { event: "link", link: { state: "connected", round_trip: 0.4 } },
+    );
+    return this;
+  }
+}
+
+let last = 0;
+
+/** A message of somebody else's, accepted now. */
+export function message(text: string, lifetime = 3_600_000, more: Partial<Message> = {}): Message {
+  last += 1;
+  const accepted = Date.now();
+  return {
+    id: last.toString(16).padStart(32, "0"),
+    room: "lobby",
+    author: "Ana",
+    mine: false,
+    message: text,
+    once: false,
+    seq: accepted * 1024 + last,
+    accepted,
+    deadline: accepted + lifetime,
+    expires_in: lifetime,
+    ...more,
+  };
+}
+
+/** Lets everything that waits for a promise go on. */
+export const settled = async (): Promise<void> => {
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+};
