@@ -49,6 +49,11 @@ impl Window {
 
     /// The same with more variables.
     pub async fn open_with(home: &Home, display: &Display, variables: &[(&str, &str)]) -> Self {
+        Self::open_program(home, display, "temp-messenger", variables).await
+    }
+
+    /// The same with another program of this workspace.
+    pub async fn open_program(home: &Home, display: &Display, program: &str, variables: &[(&str, &str)]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new("WebKitWebDriver");
         command.args([format!("--port={port}"), "--host=127.0.0.1".to_owned()]);
@@ -59,7 +64,7 @@ impl Window {
         command.envs(variables.iter().copied());
         let driver = Process::start(&mut command);
         let mut capabilities = Capabilities::new();
-        let options = json!({ "binary": binary("temp-messenger"), "args": [] });
+        let options = json!({ "binary": binary(program), "args": [] });
         capabilities.insert("webkitgtk:browserOptions".to_owned(), options);
         let connector = hyper_util::client::legacy::connect::HttpConnector::new();
         let mut builder = ClientBuilder::new(connector);

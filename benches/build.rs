@@ -1,0 +1,5 @@
+//! What Tauri wants of a package with a window.
+
+fn main() {
+    tauri_build::build();
+}
