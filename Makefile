@@ -5,7 +5,7 @@
 # from building the same crates twice with other features.
 BUILD := cargo build --workspace --locked
 RUN_PACKAGES := build-essential pkg-config libwebkit2gtk-4.1-dev librsvg2-dev
-TEST_PACKAGES := webkit2gtk-driver xvfb dbus
+TEST_PACKAGES := webkit2gtk-driver xvfb dbus xclip
 
 run: tools run-packages ui ## opens the window on the embedded store
 	$(BUILD)

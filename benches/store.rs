@@ -97,7 +97,12 @@ async fn lateness(store: &SledStore) {
     }
     late.sort_unstable();
     let at = |part: usize| late[late.len() * part / 1_000];
-    println!("rows removed after the deadline, 10,000 due in 10 s at 100,000 live: p50 {} ms, p99 {} ms, max {} ms", at(500), at(990), at(999));
+    println!(
+        "rows removed after the deadline, 10,000 due in 10 s at 100,000 live: p50 {} ms, p99 {} ms, max {} ms",
+        at(500),
+        at(990),
+        at(999)
+    );
 }
 
 #[tokio::main]

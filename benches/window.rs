@@ -62,13 +62,8 @@ async fn start(display: &Display, home: &Home, program: &str, usable: &str) -> f
 /// Processor time of everything that runs in this home, in clock ticks.
 fn ticks(home: &Home) -> u64 {
     let mut sum = 0;
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
-        let home = home.path().to_string_lossy().into_owned();
-        if !String::from_utf8_lossy(&environment).contains(&format!("HOME={home}\0")) {
-            continue;
-        }
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+    for process in home.processes() {
+        let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) else { continue };
         let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         sum += fields[11..13].iter().filter_map(|field| field.parse::<u64>().ok()).sum::<u64>();
     }
@@ -97,6 +92,10 @@ async fn main() {
     let many = home(MANY).await;
     let shown = "return document.querySelectorAll('article').length >= 50";
     let full = start(&display, &many, "temp-messenger", shown).await;
-    println!("start to usable, with the driver's own time: bare {bare:.0} ms, empty {empty:.0} ms ({:.2}), 100,000 live {full:.0} ms ({:.2})", empty / bare, full / bare);
+    println!(
+        "start to usable, with the driver's own time: bare {bare:.0} ms, empty {empty:.0} ms ({:.2}), 100,000 live {full:.0} ms ({:.2})",
+        empty / bare,
+        full / bare
+    );
     idle(&display, &many).await;
 }

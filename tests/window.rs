@@ -9,7 +9,7 @@ use temp_messenger_tests::{
     binary,
     home::Home,
     process::Process,
-    window::{Display, Window},
+    window::{Display, PATIENCE, Window},
 };
 
 async fn lobby() -> (Home, Display, Window) {
@@ -189,5 +189,58 @@ fn without_a_display_it_says_so_in_one_line() {
         let output = command.output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && said.lines().count() == 1 && said.contains("no display"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_copied_leaves_the_clipboard_with_its_message() {
+    let (_home, display, window) = lobby().await;
+    custom_lifetime(&window, "6", "seconds").await;
+    window.send("swordfish").await;
+    window.message("swordfish").await;
+    window.press("button", "Message actions").await;
+    window.press("menuitem", "Copy").await;
+    let clipboard = || {
+        let read =
+            Command::new("xclip").args(["-selection", "clipboard", "-out"]).env("DISPLAY", &display.name).output();
+        String::from_utf8(read.unwrap().stdout).unwrap()
+    };
+    eventually("it is there", || clipboard() == "swordfish").await;
+    eventually("it is gone", || clipboard().is_empty()).await;
+    window.gone("swordfish").await;
+    window.close().await;
+}
+
+#[tokio::test]
+async fn a_window_leaves_nothing_of_its_webview_on_the_disk() {
+    let (home, display) = (Home::default(), Display::start());
+    // Without a driver, so that the webview is the incognito one that people get.
+    let settings = home.path().join("config/temp-messenger/settings.json");
+    std::fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    let named = json!({ "device": uuid::Uuid::new_v4(), "name": "Mei", "store": "sled:", "room": "lobby" });
+    std::fs::write(&settings, named.to_string()).unwrap();
+    let mut command = Command::new(binary("temp-messenger"));
+    home.furnish(&mut command);
+    let mut app = Process::start(command.env("DISPLAY", &display.name).env("MESA_SHADER_CACHE_DISABLE", "true"));
+    // The page has opened the store: it is loaded and runs.
+    eventually("the store is open", || home.store().join("mark").exists()).await;
+    app.stop();
+    let ours = [
+        "data/temp-messenger/store",
+        "data/temp-messenger/window.lock",
+        "config/temp-messenger/settings.json",
+        "run/temp-messenger",
+    ];
+    let foreign: Vec<_> =
+        home.files().into_iter().filter(|file| !ours.iter().any(|ours| file.starts_with(ours))).collect();
+    assert_eq!(foreign, Vec::<std::path::PathBuf>::new());
+}
+
+async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let mut waited = Duration::ZERO;
+    while !holds() {
+        assert!(waited < PATIENCE, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        waited += Duration::from_millis(50);
     }
 }

@@ -36,6 +36,7 @@ fn open() -> Result<()> {
         instance::Claim::First(instance) => instance,
         instance::Claim::Shown => return Ok(()),
     };
+    let webview = folders::runtime()?.join("webview");
     let settings = SettingsFile::load()?;
     let session = Session::new(settings.clone(), settings.address()?);
     let app = tauri::Builder::default()
@@ -44,7 +45,7 @@ fn open() -> Result<()> {
         .manage(events::Outlet::default())
         .manage(shell::clipboard::Clipboard::default())
         .setup(move |app| {
-            window::open(app)?;
+            window::open(app, webview)?;
             instance.listen(app.handle().clone());
             Ok(())
         })

@@ -1,9 +1,10 @@
 //! The real window: Xvfb, WebKitWebDriver and the application, driven by what a person sees and a screen reader says.
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader},
     net::TcpListener,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -39,6 +40,8 @@ impl Display {
 pub struct Window {
     pub client: Client,
     driver: Process,
+    /// Held by the application for as long as it runs.
+    lock: PathBuf,
 }
 
 impl Window {
@@ -72,21 +75,31 @@ impl Window {
         let url = format!("http://127.0.0.1:{port}");
         let mut waited = Duration::ZERO;
         let client = loop {
-            match builder.connect(&url).await {
-                Ok(client) => break client,
-                Err(error) => assert!(waited < PATIENCE, "the driver does not answer: {error}"),
+            match tokio::time::timeout(PATIENCE, builder.connect(&url)).await {
+                Ok(Ok(client)) => break client,
+                Ok(Err(error)) => assert!(waited < PATIENCE, "the driver does not answer: {error}"),
+                Err(_) => panic!("the application does not start under its driver"),
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
             waited += Duration::from_millis(50);
         };
-        let window = Self { client, driver };
+        let window = Self { client, driver, lock: home.path().join("data/temp-messenger/window.lock") };
         window.until("the page is drawn", "return document.querySelector('#app')?.childElementCount > 0").await;
         window
     }
 
-    /// Ends the session, which closes the application, and then the driver.
+    /// Ends the session, which closes the application, and then the driver. The application is gone when this returns:
+    /// a next start in the same home would otherwise only show it.
     pub async fn close(mut self) {
         self.client.clone().close().await.unwrap();
+        let mut waited = Duration::ZERO;
+        let tick = Duration::from_millis(25);
+        // The driver ends the application; ended too soon itself, it would leave it behind.
+        while File::open(&self.lock).is_ok_and(|lock| lock.try_lock().is_err()) {
+            assert!(waited < PATIENCE, "the application does not end");
+            tokio::time::sleep(tick).await;
+            waited += tick;
+        }
         self.driver.stop();
     }
 

@@ -8,8 +8,8 @@ use tauri::{
 
 const LABEL: &str = "main";
 
-/// Opens it: nothing of it on the disk, no other page, no other window.
-pub(crate) fn open(app: &App) -> tauri::Result<()> {
+/// Opens it: nothing of it on the disk but in the folder `webview`, no other page, no other window.
+pub(crate) fn open(app: &App, webview: PathBuf) -> tauri::Result<()> {
     let window = WebviewWindowBuilder::new(app, LABEL, WebviewUrl::default())
         .title("Temp Messenger")
         .inner_size(1_040.0, 720.0)
@@ -19,7 +19,8 @@ pub(crate) fn open(app: &App) -> tauri::Result<()> {
         .devtools(cfg!(debug_assertions));
     let window = match automation_folder(app)? {
         Some(folder) => window.data_directory(folder),
-        None => window.incognito(true),
+        // What even an incognito webview writes (salts, an empty list of hosts) goes where nothing outlives the session.
+        None => window.incognito(true).data_directory(webview),
     };
     let window = window.build()?;
     // The first frame's ground, so that a dark desktop does not flash white.
