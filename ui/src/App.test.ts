@@ -256,3 +256,69 @@ test("names that tests and screen readers rely on", async () => {
   expect(screen.getByRole("dialog", { name: "Settings" })).toBeTruthy();
   expect(document.title).not.toContain("hello");
 });
+
+const said = (): string => document.querySelector("p[aria-live=polite]")?.textContent ?? "";
+
+test("no words of a message outlive it anywhere in the page", async () => {
+  await lobby();
+  bench.emit({ event: "saved", message: message("swordfish", 1_000) });
+  await settled();
+  expect(said()).toBe("Ana: swordfish");
+  await vi.advanceTimersByTimeAsync(1_000);
+  await settled();
+  expect(document.documentElement.textContent).not.toContain("swordfish");
+});
+
+test("the focused message, and no other, is said to be near its end", async () => {
+  await lobby(message("focused", 12_000), message("other", 13_000));
+  article("focused").focus();
+  await settled();
+  await vi.advanceTimersByTimeAsync(1_900);
+  expect(said()).toBe("");
+  await vi.advanceTimersByTimeAsync(200);
+  await settled();
+  expect(said()).toBe("10 seconds left");
+  await vi.advanceTimersByTimeAsync(1_500);
+  await settled();
+  expect(said()).toBe("");
+});
+
+test("a refusal is said with its reason", async () => {
+  await lobby();
+  await user.type(box(), "hello{Enter}");
+  bench.saves[0]?.reject({ code: "full", message: "x" });
+  await settled();
+  expect(said()).toBe("not sent, the store is full");
+});
+
+test("one's own messages within five minutes have one name, waiting or sent", async () => {
+  await lobby(message("first", 60_000, { mine: true, author: "Mei" }));
+  await user.type(box(), "second{Enter}");
+  expect(article("second").querySelector(".who")).toBeNull();
+  bench.saves[0]?.accept({ seq: (Date.now() + 1) * 1024 });
+  await settled();
+  expect(article("second").querySelector(".who")).toBeNull();
+});
+
+test("a room that cannot be read says so, and is asked for again", async () => {
+  render(App, { messenger: bench.messenger });
+  await bench.messenger.start();
+  bench.emit({ event: "page", room: "lobby", messages: [], replace: false, more: true, now: Date.now() });
+  await settled();
+  expect(screen.getByText("This room cannot be read right now.")).toBeTruthy();
+  await user.click(screen.getByRole("button", { name: "Try again" }));
+  expect(bench.shown).toEqual([undefined]);
+  bench.emit({ event: "page", room: "lobby", messages: [message("back")], replace: true, more: false, now: Date.now() });
+  await settled();
+  expect(bodies()).toEqual(["back"]);
+});
+
+test("Escape returns to Message from anywhere", async () => {
+  await lobby(message("a"));
+  screen.getByRole("button", { name: "lobby" }).focus();
+  await user.keyboard("{Escape}");
+  expect(document.activeElement).toBe(box());
+  screen.getByRole("button", { name: "Message actions" }).focus();
+  await user.keyboard("{Escape}");
+  expect(document.activeElement).toBe(box());
+});

@@ -16,6 +16,8 @@ export class Conversation {
   more = $state(false);
   /** Whether the newest page has come. */
   loaded = $state(false);
+  /** Whether the newest page could not be read. */
+  unreadable = $state(false);
   /** Whether an older page has been asked for. */
   waiting = $state(false);
   #byId = new Map<string, Item>();
@@ -59,6 +61,7 @@ export class Conversation {
       case "ended": {
         const item = this.#byId.get(event.id);
         if (item && item.state !== "ended") this.#end(item, event.why);
+        if (item && !item.drawn) this.#forget(item, list);
         break;
       }
       case "page":
@@ -76,11 +79,13 @@ export class Conversation {
         if (item.state === "accepted" && !kept.has(item.id)) this.#drop(item, list);
       }
       this.loaded = true;
-      this.more = page.more;
-    } else {
-      this.more = page.more;
-      this.waiting = false;
+      this.unreadable = false;
+    } else if (!this.loaded) {
+      // Nothing can be older than a page that never came: this is its failure.
+      this.unreadable = true;
     }
+    this.more = page.more;
+    this.waiting = false;
     for (const message of page.messages) this.#save(message, list, false);
   }
 
@@ -123,8 +128,7 @@ export class Conversation {
   folded(item: Item): void {
     if (item.state !== "ended") return;
     const list = new Set(this.items);
-    this.#byId.delete(item.id);
-    list.delete(item);
+    this.#forget(item, list);
     this.#settle(list);
   }
 
@@ -133,9 +137,13 @@ export class Conversation {
     this.onDeparture(item, why);
   }
 
-  #drop(item: Item, list: Set<Item>): void {
-    this.#byId.delete(item.id);
+  #forget(item: Item, list: Set<Item>): void {
+    if (this.#byId.get(item.id) === item) this.#byId.delete(item.id);
     list.delete(item);
+  }
+
+  #drop(item: Item, list: Set<Item>): void {
+    this.#forget(item, list);
     item.end();
     this.onDeparture(item, "replaced");
   }
@@ -147,14 +155,22 @@ export class Conversation {
     this.#stopWatching = this.#clock.watch(this.#expire, true);
   }
 
-  /** Empties what is due, at its millisecond. */
+  /** Empties what is due, at its millisecond. What is drawn leaves an empty place that folds; the rest leaves at once. */
   #expire = (now: number): number => {
     let next = Infinity;
+    const left = new Set<Item>();
     for (const item of this.items) {
       if (item.state !== "accepted") continue;
-      if (item.deadline <= now) this.#end(item, "expired");
-      else next = Math.min(next, item.deadline);
+      if (item.deadline > now) {
+        next = Math.min(next, item.deadline);
+        continue;
+      }
+      this.#end(item, "expired");
+      if (item.drawn) continue;
+      this.#byId.delete(item.id);
+      left.add(item);
     }
+    if (left.size > 0) this.items = this.items.filter((item) => !left.has(item));
     return next - now;
   };
 

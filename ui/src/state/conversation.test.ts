@@ -96,11 +96,12 @@ test("an answer never turns what was accepted into a failure", () => {
   expect(conversation.get(own.id)?.state).toBe("accepted");
 });
 
-test("at its deadline a message is emptied, drawn or not, and its place stays until it has folded", async () => {
+test("at its deadline a message is emptied, and its place stays until it has folded", async () => {
   const [soon, later] = [message("soon", 5_000), message("later", 60_000)];
   const departed: string[] = [];
   conversation.onDeparture = (item, why) => departed.push(`${item.id === soon.id} ${why}`);
   conversation.apply([page([soon, later])]);
+  for (const item of conversation.items) item.drawn = true;
   await vi.advanceTimersByTimeAsync(4_999);
   expect(texts()).toEqual(["soon", "later"]);
   await vi.advanceTimersByTimeAsync(1);
@@ -109,6 +110,25 @@ test("at its deadline a message is emptied, drawn or not, and its place stays un
   expect(departed).toEqual(["true expired"]);
   if (item) conversation.folded(item);
   expect(conversation.items.length).toBe(1);
+});
+
+test("what is not drawn has no place to fold: it leaves at once, expired or deleted", async () => {
+  const [soon, deleted, later] = [message("soon", 5_000), message("deleted"), message("later")];
+  conversation.apply([page([soon, deleted, later])]);
+  conversation.apply([ended(deleted.id)]);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(conversation.items.map((item) => item.text)).toEqual(["later"]);
+  expect([conversation.get(soon.id), conversation.get(deleted.id)]).toEqual([undefined, undefined]);
+});
+
+test("a first page that cannot be read is a failure of the room, until it can", () => {
+  conversation.apply([page([], false, true)]);
+  expect([conversation.unreadable, conversation.loaded]).toEqual([true, false]);
+  conversation.apply([page([message("a")])]);
+  expect([conversation.unreadable, conversation.loaded]).toEqual([false, true]);
+  conversation.waiting = true;
+  conversation.apply([page([], false, true)]);
+  expect([conversation.unreadable, conversation.waiting, conversation.more]).toEqual([false, false, true]);
 });
 
 test("what has ended already is never shown", () => {

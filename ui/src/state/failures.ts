@@ -23,3 +23,9 @@ export function reason(failure: Failure): string {
       return failure.message;
   }
 }
+
+/** The same within a sentence: `the store is full`. */
+export function aside(failure: Failure): string {
+  const said = reason(failure).replace(/\.$/, "");
+  return said.charAt(0).toLowerCase() + said.slice(1);
+}

@@ -19,6 +19,8 @@ export class Item {
   /** How long it lives from acceptance, in ms. */
   lifetime = $state(0);
   deadline = $state(Infinity);
+  /** Whether it has a place in the page, which folds away after its end. */
+  drawn = false;
   /** Why it was not sent. */
   failure = $state.raw<Failure | undefined>();
 

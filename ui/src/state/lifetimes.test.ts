@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { moment, name, parse, until } from "./lifetimes";
+import { gone, moment, name, parse, until } from "./lifetimes";
 import { DAY, HOUR, MINUTE, SECOND } from "./remaining";
 
 test.each([[10 * SECOND, "10 s"], [90 * SECOND, "90 s"], [MINUTE, "1 min"], [8 * HOUR, "8 h"], [DAY, "1 d"], [7 * DAY, "1 w"], [30 * DAY, "30 d"]])(
@@ -14,4 +14,5 @@ test("a moment is said as seen from now", () => {
   expect(until(now + 10 * MINUTE, now)).toBe("until 11:08");
   expect(until(now + DAY, now)).toBe("tomorrow 10:58");
   expect(until(now + 7 * DAY, now)).toBe("Tue, 1 Dec");
+  expect([MINUTE, DAY, 7 * DAY].map((left) => gone(now + left, now))).toEqual(["Gone at 10:59", "Gone tomorrow 10:58", "Gone Tue, 1 Dec"]);
 });

@@ -56,3 +56,9 @@ export function until(at: number, now: number): string {
   const said = moment(at, now);
   return /^\d/.test(said) ? `until ${said}` : said;
 }
+
+/** `Gone at 11:44`, `Gone tomorrow 10:58`, `Gone Tue, 1 Dec`. */
+export function gone(at: number, now: number): string {
+  const said = moment(at, now);
+  return /^\d/.test(said) ? `Gone at ${said}` : `Gone ${said}`;
+}

@@ -4,6 +4,7 @@
 import { failure, type Client, type Subscription } from "../api/client";
 import type { Batch, Failure, Link, Room, Status } from "../api/types/core";
 import { Announcer } from "./announcer.svelte";
+import { aside } from "./failures";
 import { Clock } from "./clock";
 import { Conversation } from "./conversation.svelte";
 import { Item } from "./item.svelte";
@@ -28,6 +29,7 @@ export class Messenger {
   readonly clock = new Clock(() => void this.#sample());
   readonly client: Client;
   #subscription: Subscription | undefined;
+  #asking = false;
   #sampling: ReturnType<typeof setInterval> | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
@@ -65,9 +67,10 @@ export class Messenger {
     clearTimeout(this.#retry);
     const conversation = new Conversation(this.status.settings.room, this.clock);
     conversation.onArrival = (item) => {
-      if (!item.mine) this.announcer.say(`${item.author}: ${item.text}`);
+      if (!item.mine) this.announcer.say(`${item.author}: ${item.text}`, item.id);
     };
-    conversation.onDeparture = (_, why) => {
+    conversation.onDeparture = (item, why) => {
+      this.announcer.forget(item.id);
       if (why === "expired") this.announcer.expired();
     };
     this.conversation?.close();
@@ -134,8 +137,9 @@ export class Messenger {
       conversation.answer(item.id, await this.client.saveMessage(request));
       this.announcer.say("sent");
     } catch (reason) {
-      conversation.answer(item.id, failure(reason));
-      this.announcer.say("not sent");
+      const refusal = failure(reason);
+      conversation.answer(item.id, refusal);
+      this.announcer.say(`not sent, ${aside(refusal)}`);
     }
   }
 
@@ -164,6 +168,16 @@ export class Messenger {
     });
   }
 
+  /** Asks for the newest page again, where it could not be read. */
+  showNewest(): void {
+    const conversation = this.conversation;
+    if (!conversation) return;
+    conversation.unreadable = false;
+    this.#subscription?.show(conversation.room).catch(() => {
+      conversation.unreadable = true;
+    });
+  }
+
   /** After a sleep, on focus: what has ended goes before anything is painted. */
   wake(): void {
     this.clock.look();
@@ -171,11 +185,16 @@ export class Messenger {
     else if (this.#subscription) void this.#sample();
   }
 
+  /** One question at a time: clocks that disagree would ask at every look. */
   async #sample(): Promise<void> {
+    if (this.#asking) return;
+    this.#asking = true;
     try {
       await this.#sampleOrThrow();
     } catch {
       // The link says what is wrong; the clock goes on with what it knows.
+    } finally {
+      this.#asking = false;
     }
   }
 
