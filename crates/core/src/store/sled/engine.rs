@@ -1,9 +1,14 @@
-//! sled, hardened: opened where a panic is an answer, small caches and values, and a commit that is durable. Reads of
-//! rows stand here; what is written, and in what order, is the writer's.
+//! sled, hardened: opened where a panic is an answer, a small cache, and a commit that is durable. How rows are read is in
+//! `reading`; what is written, and in what order, is the writer's.
 
-use std::{fs::File, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
+};
 
-use serde::de::DeserializeOwned;
 use sled::{
     Config, Db, Tree,
     transaction::{ConflictableTransactionError, TransactionError, Transactional},
@@ -11,15 +16,11 @@ use sled::{
 
 use super::{
     folder::{Lock, damaged, sync},
-    rows::{self, Entry, Head, RoomRow, Slot},
+    mark::{self, Mark},
 };
 use crate::{
     error::{Code, Error, Result},
     folders,
-    lifetime::Millis,
-    message::MessageId,
-    room::RoomId,
-    store::{LARGEST_PAYLOAD, Record},
 };
 
 /// The version of the trees and rows.
@@ -31,23 +32,23 @@ const CACHE: u64 = 16 * 1024 * 1024;
 const LINGERING: Duration = Duration::from_millis(20);
 const LINGERING_TRIES: usize = 250;
 
-/// At this moment something is to be done about this id.
-pub(super) type Due = (Millis, MessageId);
-
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Engine {
-    messages: Tree,
-    onces: Tree,
-    ids: Tree,
-    due: Tree,
-    rooms: Tree,
+    pub(super) messages: Tree,
+    pub(super) onces: Tree,
+    pub(super) ids: Tree,
+    pub(super) due: Tree,
+    pub(super) rooms: Tree,
+    /// Held by a transaction, and by a read of more than one row, which sees all of a transaction or nothing.
+    consistent: RwLock<()>,
     db: Db,
     /// Our own handle of sled's log, for the sync that sled does not make.
     log: File,
     last_seq: u64,
+    configuration: u64,
     /// Freed only after sled has closed its files.
-    _lock: Arc<Lock>,
+    lock: Arc<Lock>,
 }
 
 /// A change of one row, made in a transaction.
@@ -104,7 +105,9 @@ impl Engine {
             _ => return Err(Error::new(Code::Unsupported, "the folder holds a database of another program")),
         }
         let log = File::open(path.join("db")).map_err(|error| folders::trouble(path, &error))?;
-        let mut engine = Self { messages, onces, ids, due, rooms, db, log, last_seq: 0, _lock: lock };
+        let (consistent, configuration) = (RwLock::default(), mark::configuration(path));
+        let mut engine =
+            Self { messages, onces, ids, due, rooms, consistent, db, log, last_seq: 0, configuration, lock };
         engine.last_seq = engine.room_rows().map(|rows| rows.iter().map(|row| row.last_seq).max().unwrap_or(0))?;
         let forgotten = engine.db.get("last_seq").map_err(|error| trouble(&error))?;
         let forgotten = forgotten.and_then(|bytes| Some(u64::from_be_bytes(bytes.as_ref().try_into().ok()?)));
@@ -117,8 +120,21 @@ impl Engine {
         self.last_seq
     }
 
+    /// How much is there.
+    pub(super) fn mark(&self) -> Mark {
+        let Self { last_seq, configuration, .. } = *self;
+        let lsn = u64::try_from(self.db.context.pagecache.log.stable_offset()).unwrap_or(0);
+        Mark { lsn, outline: 0, last_seq, configuration }
+    }
+
+    /// While this is held no transaction is applied.
+    pub(super) fn consistent(&self) -> RwLockReadGuard<'_, ()> {
+        self.consistent.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Applies changes all or not at all. Not durable before [`Engine::commit`].
     pub(super) fn apply(&self, rows: &[Row]) -> Result<()> {
+        let _consistent = self.consistent.write().unwrap_or_else(PoisonError::into_inner);
         let trees = (&self.messages, &self.onces, &self.ids, &self.due, &self.rooms);
         let applied = trees.transaction(|(messages, onces, ids, due, rooms)| {
             for Row { tree, key, value } in rows {
@@ -142,11 +158,15 @@ impl Engine {
         })
     }
 
-    /// Makes everything that was applied durable. sled's own flush ends without a sync on Linux, so a power cut could
-    /// take what was acknowledged.
-    pub(super) fn commit(&self) -> Result<()> {
+    /// Makes everything that was applied durable, and notes how much there is. sled's own flush ends without a sync on
+    /// Linux, so a power cut could take what was acknowledged.
+    pub(super) fn commit(&self, last_seq: u64) -> Result<()> {
         self.db.flush().map_err(|error| trouble(&error))?;
-        self.log.sync_all().map_err(|error| folders::trouble(Path::new("db"), &error))
+        // Only what was flushed is synced.
+        let mark = Mark { last_seq, ..self.mark() };
+        self.log.sync_all().map_err(|error| folders::trouble(Path::new("db"), &error))?;
+        self.lock.note(mark, false);
+        Ok(())
     }
 
     /// A real read, for a round trip.
@@ -157,88 +177,6 @@ impl Engine {
     /// Keeps the highest seq when the room that knows it is forgotten.
     pub(super) fn keep_last_seq(&self, seq: u64) -> Result<()> {
         self.db.insert("last_seq", &seq.to_be_bytes()).map(drop).map_err(|error| trouble(&error))
-    }
-
-    pub(super) fn entry(&self, id: MessageId) -> Result<Option<Entry>> {
-        read(&self.ids, id.as_bytes())
-    }
-
-    /// The rooms; a row that cannot be read is skipped.
-    pub(super) fn room_rows(&self) -> Result<Vec<RoomRow>> {
-        let mut rooms = Vec::new();
-        for row in &self.rooms {
-            let (_, value) = row.map_err(|error| trouble(&error))?;
-            match rows::decode(&value) {
-                Ok(row) => rooms.push(row),
-                Err(error) => tracing::warn!(%error, "a room is skipped"),
-            }
-        }
-        Ok(rooms)
-    }
-
-    /// What is to be done by this moment, the earliest first, and the moment after that.
-    pub(super) fn due(&self, until: Millis, most: usize) -> Result<(Vec<Due>, Option<Millis>)> {
-        let mut due = Vec::new();
-        for row in &self.due {
-            let (key, _) = row.map_err(|error| trouble(&error))?;
-            match rows::moment_and_id(&key) {
-                Some((at, id)) if at <= until && due.len() < most => due.push((at, id)),
-                Some((at, _)) => return Ok((due, Some(at))),
-                None => tracing::warn!("a row that is none of ours is skipped"),
-            }
-        }
-        Ok((due, None))
-    }
-
-    /// The record of an id, while it is alive.
-    pub(super) fn alive(&self, id: MessageId, now: Millis) -> Result<Option<Record>> {
-        match self.entry(id)? {
-            Some(Entry::Alive(slot)) if slot.deadline > now => self.record(id, slot).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    pub(super) fn record(&self, id: MessageId, Slot { room, seq, parts, .. }: Slot) -> Result<Record> {
-        let head: Head =
-            read(&self.messages, &rows::message(room, seq, 0))?.ok_or_else(|| damaged("a message has no head"))?;
-        let rest = chunks(&self.messages, (1..=parts).map(|part| rows::message(room, seq, part)))?;
-        let Head { accepted, deadline, once, first, .. } = head;
-        Ok(Record { id, room, seq, accepted, deadline, once, payload: [first, rest].concat() })
-    }
-
-    /// The other payload of a message to be seen once.
-    pub(super) fn once(&self, id: MessageId, parts: u16) -> Result<Vec<u8>> {
-        chunks(&self.onces, (1..=parts).map(|part| rows::once(id, part)))
-    }
-
-    /// Up to `limit` living records of a room, newest first: goes back from `before`, past what has ended. What cannot
-    /// be read is skipped, so that it never hides the rest.
-    pub(super) fn page(&self, room: RoomId, before: u64, limit: usize, now: Millis) -> Result<Vec<Record>> {
-        let (first, last) = (rows::message(room, 0, 0), rows::message(room, before, 0));
-        let mut records = Vec::new();
-        let mut chunks = Vec::new();
-        for row in self.messages.range(first..last).rev() {
-            let (key, value) = row.map_err(|error| trouble(&error))?;
-            let Some((seq, part)) = rows::seq_and_part(&key) else { continue };
-            if part > 0 {
-                chunks.push(value);
-                continue;
-            }
-            // Backwards the chunks come before their head, the last first.
-            let rest: Vec<_> = std::mem::take(&mut chunks).into_iter().rev().collect();
-            match rows::decode::<Head>(&value) {
-                Ok(head) if head.deadline <= now => {}
-                Ok(Head { id, accepted, deadline, once, parts, first }) if rest.len() == usize::from(parts) => {
-                    let payload = [first, rest.concat()].concat();
-                    records.push(Record { id, room, seq, accepted, deadline, once, payload });
-                }
-                _ => tracing::warn!(seq, "a message is skipped"),
-            }
-            if records.len() == limit {
-                break;
-            }
-        }
-        Ok(records)
     }
 }
 
@@ -257,39 +195,24 @@ fn open_sled(path: &Path) -> Result<(Db, [Tree; 5])> {
             Ok(Err(sled::Error::Io(error))) if error.to_string().contains("could not acquire lock") => {
                 std::thread::sleep(LINGERING);
             }
-            Ok(Err(error)) => {
-                let error = trouble(&error);
-                return Err(if error.code == Code::Full { error } else { damaged(&error.message) });
-            }
+            Ok(Err(error)) => return Err(trouble(&error)),
             Err(_) => return Err(damaged("its log cannot be read")),
         }
     }
     Err(Error::new(Code::InUse, "the store's database is open in a program that is not ours"))
 }
 
-fn read<T: DeserializeOwned>(tree: &Tree, key: &[u8]) -> Result<Option<T>> {
-    tree.get(key).map_err(|error| trouble(&error))?.map(|value| rows::decode(&value)).transpose()
-}
-
-fn chunks<K: AsRef<[u8]>>(tree: &Tree, keys: impl Iterator<Item = K>) -> Result<Vec<u8>> {
-    let mut payload = Vec::new();
-    for key in keys {
-        let chunk = tree.get(key).map_err(|error| trouble(&error))?.ok_or_else(|| damaged("a message is not whole"))?;
-        payload.extend_from_slice(&chunk);
-        if payload.len() > LARGEST_PAYLOAD {
-            return Err(damaged("a message is too long"));
-        }
-    }
-    Ok(payload)
-}
-
 /// An error of sled's as one of ours.
-fn trouble(error: &sled::Error) -> Error {
+pub(super) fn trouble(error: &sled::Error) -> Error {
+    use io::ErrorKind::{InvalidData, QuotaExceeded, StorageFull, UnexpectedEof};
     match error {
-        sled::Error::Io(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+        sled::Error::Io(error) if matches!(error.kind(), StorageFull | QuotaExceeded) => {
             Error::new(Code::Full, "there is no room left on the disk")
         }
-        sled::Error::Corruption { .. } => damaged("a part of it cannot be read"),
+        sled::Error::Io(error) if matches!(error.kind(), UnexpectedEof | InvalidData) => {
+            damaged("a part of it is missing")
+        }
+        sled::Error::Corruption { .. } | sled::Error::Unsupported(_) => damaged("a part of it cannot be read"),
         other => Error::new(Code::Internal, format!("the embedded store failed: {other}")),
     }
 }

@@ -5,7 +5,7 @@
 //! | `LOCK` | held by the owner for as long as it runs; says who it is |
 //! | `db/` | sled's files; appears only when it is whole |
 //! | `ballast` | room that is set aside: a database on a full disk needs some to be opened again |
-//! | `mark` | how much was in `db/` when it was last opened: less is damage, and is noticed before sled would mend it |
+//! | `mark` | how much was in `db/` when something was last acknowledged (see `mark` and `log`) |
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -16,9 +16,12 @@ use std::{
 };
 
 use rustix::fs::FallocateFlags;
-use sha2::{Digest, Sha256};
 
-use super::engine::Engine;
+use super::{
+    engine::Engine,
+    log,
+    mark::{self, Mark},
+};
 use crate::{
     error::{Code, Error, Result},
     folders,
@@ -39,13 +42,10 @@ impl Lock {
     /// left as it is.
     pub(super) fn take(folder: &Path) -> Result<Self> {
         let trouble = |error: io::Error| folders::trouble(folder, &error);
-        folders::private(folder.to_path_buf())?;
-        let names: Vec<_> = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<_>>).map_err(trouble)?;
-        let is_ours =
-            names.is_empty() || names.iter().any(|entry| entry.file_name() == "LOCK" || entry.file_name() == "db");
-        if !is_ours {
+        if !is_ours(folder).map_err(trouble)? {
             return Err(foreign(folder));
         }
+        folders::private(folder.to_path_buf())?;
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(folder.join("LOCK")).map_err(trouble)?;
@@ -65,31 +65,48 @@ impl Lock {
     pub(super) fn open(self: &Arc<Self>) -> Result<Engine> {
         let (db, half) = (self.folder.join("db"), self.folder.join("db.new"));
         let trouble = |error: io::Error| folders::trouble(&self.folder, &error);
-        if !db.exists() {
+        if db.exists() {
+            self.inspect(&db)?;
+            remove_half_snapshots(&db).map_err(trouble)?;
+        } else if Mark::exists(&self.folder) {
+            return Err(damaged("its database is missing"));
+        } else {
             // Made under another name, so that what is called `db` is whole.
             if half.exists() {
                 fs::remove_dir_all(&half).map_err(trouble)?;
             }
             Engine::create(&half)?;
             fs::rename(&half, &db).and_then(|()| sync(&self.folder)).map_err(trouble)?;
-        } else {
-            self.inspect(&db)?;
         }
-        remove_half_snapshots(&db).map_err(trouble)?;
-        let engine = Engine::open(&db, self.clone())?;
-        let mark = self.read_mark();
-        if mark.is_some_and(|mark| engine.last_seq() < mark.last_seq) {
+        let before = Mark::read(&self.folder);
+        let closed = before.filter(Mark::is_closed);
+        if let Some(mark) = closed {
+            Mark { outline: 0, ..mark }.write(&self.folder, true).map_err(trouble)?;
+        }
+        let engine = Engine::open(&db, self.clone()).inspect_err(|error| {
+            if let Some(mark) = closed.filter(|_| matches!(error.code, Code::Corrupt | Code::Unsupported)) {
+                self.note(mark, true);
+            }
+        })?;
+        if before.is_some_and(|mark| engine.last_seq() < mark.last_seq) {
             return Err(damaged("it holds less than it held before"));
         }
-        if let Err(error) = self.write_mark(Mark {
-            length: length(&db),
-            last_seq: engine.last_seq(),
-            configuration: configuration(&db),
-        }) {
-            // An older mark notices less; it never calls a sound store damaged.
-            tracing::warn!(%error, "the mark of the store cannot be written");
-        }
+        self.note(engine.mark(), true);
         Ok(engine)
+    }
+
+    /// What sled's log looks like, once sled has ended all its threads, which hold a lock of its own.
+    pub(super) fn outline(&self) -> Option<u64> {
+        let log = File::open(self.folder.join("db/db")).ok()?;
+        log.try_lock().ok()?;
+        log::outline(&log).ok()
+    }
+
+    /// Notes how much there is.
+    pub(super) fn note(&self, mark: Mark, synced: bool) {
+        if let Err(error) = mark.write(&self.folder, synced) {
+            tracing::debug!(%error, "the mark of the store cannot be written");
+        }
     }
 
     /// Whether the disk has room enough to write, and to keep the ballast.
@@ -122,53 +139,36 @@ impl Lock {
         let (log, conf) = (db.join("db").is_file(), db.join("conf").is_file());
         match (log, conf) {
             (true, true) => {}
-            (false, false) => return Err(foreign(db)),
+            (false, false) if !Mark::exists(&self.folder) => return Err(foreign(db)),
             _ => return Err(damaged("a file of it is missing")),
         }
-        let Some(mark) = self.read_mark() else { return Ok(()) };
-        if length(db) < mark.length {
-            return Err(damaged("its file is shorter than it was"));
-        }
-        if configuration(db) != mark.configuration {
+        let Some(mark) = Mark::read(&self.folder) else { return Ok(()) };
+        if mark::configuration(db) != mark.configuration {
             return Err(damaged("its configuration is not what it was"));
         }
-        Ok(())
-    }
-
-    fn read_mark(&self) -> Option<Mark> {
-        let text = fs::read_to_string(self.folder.join("mark")).ok()?;
-        let mut numbers = text.split_whitespace().map(str::parse);
-        let mut next = || numbers.next()?.ok();
-        Some(Mark { length: next()?, last_seq: next()?, configuration: next()? })
-    }
-
-    fn write_mark(&self, mark: Mark) -> io::Result<()> {
-        let (new, path) = (self.folder.join("mark.new"), self.folder.join("mark"));
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        writeln!(file, "{} {} {}", mark.length, mark.last_seq, mark.configuration).and_then(|()| file.sync_all())?;
-        fs::rename(new, path)
+        match log::is_sound(db, &mark) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(damaged("a part of it is missing")),
+            Err(error) => Err(folders::trouble(db, &error)),
+        }
     }
 }
 
-/// How much was there.
-#[derive(Clone, Copy, Debug)]
-struct Mark {
-    /// Of sled's log, in bytes: it never shrinks.
-    length: u64,
-    /// The highest seq of any room.
-    last_seq: u64,
-    /// A digest of sled's `conf`: it never changes.
-    configuration: u64,
-}
-
-fn configuration(db: &Path) -> u64 {
-    let digest = Sha256::digest(fs::read(db.join("conf")).unwrap_or_default());
-    digest.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
-}
-
-fn length(db: &Path) -> u64 {
-    fs::metadata(db.join("db")).map_or(0, |found| found.len())
+/// Whether a folder is empty, missing, or a store.
+fn is_ours(folder: &Path) -> io::Result<bool> {
+    let mut empty = true;
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        entries => entries?,
+    };
+    for entry in entries {
+        let name = entry?.file_name();
+        if name == "LOCK" || name == "db" {
+            return Ok(true);
+        }
+        empty = false;
+    }
+    Ok(empty)
 }
 
 /// A snapshot that was being written when the process ended would be taken for the newest one, and never opened; sled
@@ -197,7 +197,7 @@ pub fn start_empty(folder: &Path) -> Result<()> {
     if let Some(aside) = aside.filter(|_| folder.join("db").exists()) {
         fs::rename(folder.join("db"), aside).map_err(trouble)?;
     }
-    let _ = fs::remove_file(folder.join("mark"));
+    Mark::remove(folder);
     sync(folder).map_err(trouble)
 }
 

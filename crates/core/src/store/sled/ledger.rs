@@ -9,8 +9,10 @@ use std::{
 use super::{
     engine::{Engine, Kind, Row},
     folder::Lock,
-    rows::{self, CHUNK, Claim, Entry, Head, RoomRow, Slot},
-    writer::Shared,
+    mark::Mark,
+    rows::{self, Claim, Entry, RoomRow, Slot},
+    shared::Shared,
+    transaction::Transaction,
 };
 use crate::{
     clock::Moment,
@@ -19,13 +21,13 @@ use crate::{
     message::{MessageId, Stamp},
     room::{PutRoom, Room, RoomId},
     store::{
-        CLAIM_REPEATS, Change, EndedBy, NewRecord, REMEMBERED, ROOM_KEPT, Record, ended, no_such_room,
-        seen_by_somebody_else, validate_lifetime,
+        CLAIM_REPEATS, Change, EndedBy, NewRecord, ROOM_KEPT, Record, ended, no_such_room, seen_by_somebody_else,
+        validate_lifetime,
     },
 };
 
 /// Transactions stay short, because sled runs one at a time: a sweep is cut into pieces of about so many rows.
-const SWEPT_ROWS: usize = 48;
+const SWEPT_ROWS: usize = 40;
 /// The most that one sweep does before other writes have their turn.
 const SWEPT: usize = 256;
 
@@ -38,13 +40,10 @@ pub(super) struct Ledger {
     pub(super) shared: Arc<Shared>,
     rooms: BTreeMap<RoomId, RoomRow>,
     last_seq: u64,
-}
-
-/// Rows of one transaction, and the rooms that change with them.
-#[derive(Default)]
-struct Transaction {
-    rows: Vec<Row>,
-    rooms: BTreeSet<RoomId>,
+    /// The earliest moment at which something is to be done, as far as is known.
+    next_due: Millis,
+    /// What the sweeper waits for.
+    awaited: Millis,
 }
 
 impl Ledger {
@@ -57,7 +56,27 @@ impl Ledger {
             rooms.insert(row.room.name.id(), row);
         }
         shared.set_engine(Ok(engine.clone()));
-        Ok(Self { last_seq: engine.last_seq(), engine, shared, rooms })
+        // The sweeper looks first, and then knows what it waits for.
+        shared.wake.notify_one();
+        Ok(Self { last_seq: engine.last_seq(), engine, shared, rooms, next_due: 0, awaited: 0 })
+    }
+
+    /// Makes everything that was applied durable.
+    pub(super) fn commit(&self) -> Result<()> {
+        self.engine.commit(self.last_seq)
+    }
+
+    /// How much there is.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { last_seq: self.last_seq, ..self.engine.mark() }
+    }
+
+    /// Wakes the sweeper for what is to be done earlier than it thinks.
+    pub(super) fn wake_sweeper(&mut self) {
+        if self.next_due < self.awaited {
+            self.awaited = self.next_due;
+            self.shared.wake.notify_one();
+        }
     }
 
     pub(super) fn save(&mut self, new: NewRecord) -> Done<Stamp> {
@@ -188,6 +207,7 @@ impl Ledger {
     /// Takes away what is due by `steady`; answers with what is due next. Nobody is told: expiry does not travel.
     pub(super) fn sweep(&mut self, moment: Moment) -> Done<Option<Millis>> {
         let (due, next) = self.engine.due(moment.steady, SWEPT)?;
+        self.next_due = next.unwrap_or(Millis::MAX);
         let mut transaction = Transaction::default();
         let mut touched = BTreeSet::new();
         for (at, id) in due {
@@ -214,8 +234,8 @@ impl Ledger {
         }
         self.apply(transaction)?;
         self.forget_rooms(moment.steady)?;
-        self.shared.set_next_due(next);
-        Ok((next, Vec::new()))
+        self.awaited = self.next_due;
+        Ok(((self.next_due < Millis::MAX).then_some(self.next_due), Vec::new()))
     }
 
     /// Rooms that nobody has used for 30 days.
@@ -251,7 +271,7 @@ impl Ledger {
         transaction.remember(id, at, claim)
     }
 
-    fn apply(&mut self, Transaction { mut rows, rooms }: Transaction) -> Result<()> {
+    fn apply(&mut self, Transaction { mut rows, rooms, due }: Transaction) -> Result<()> {
         for id in &rooms {
             rows.push(match self.rooms.get(id) {
                 Some(row) => Row::put(Kind::Rooms, &id.0, rows::encode(row)?),
@@ -261,69 +281,10 @@ impl Ledger {
         if !rows.is_empty() {
             self.engine.apply(&rows)?;
         }
+        self.next_due = due.map_or(self.next_due, |due| due.min(self.next_due));
         for id in rooms {
             self.shared.set_room(id, self.rooms.get(&id).cloned());
         }
         Ok(())
-    }
-}
-
-impl Transaction {
-    /// Head and chunks; answers with how many rows follow the head.
-    fn put_message(&mut self, record: &Record) -> Result<u16> {
-        let first = record.payload.len().min(CHUNK);
-        let mut parts = 0;
-        for chunk in record.payload[first..].chunks(CHUNK) {
-            parts += 1;
-            self.rows.push(Row::put(Kind::Messages, &rows::message(record.room, record.seq, parts), chunk.to_vec()));
-        }
-        let Record { id, accepted, deadline, once, .. } = *record;
-        let head = Head { id, accepted, deadline, once, parts, first: record.payload[..first].to_vec() };
-        self.rows.push(Row::put(Kind::Messages, &rows::message(record.room, record.seq, 0), rows::encode(&head)?));
-        Ok(parts)
-    }
-
-    fn remove_message(&mut self, Slot { room, seq, parts, .. }: Slot) {
-        self.rows.extend((0..=parts).map(|part| Row::remove(Kind::Messages, &rows::message(room, seq, part))));
-    }
-
-    fn put_once(&mut self, id: MessageId, payload: &[u8]) -> u16 {
-        let mut parts = 0;
-        for chunk in payload.chunks(CHUNK) {
-            parts += 1;
-            self.rows.push(Row::put(Kind::Onces, &rows::once(id, parts), chunk.to_vec()));
-        }
-        parts
-    }
-
-    fn remove_once(&mut self, id: MessageId, parts: u16) {
-        self.rows.extend((1..=parts).map(|part| Row::remove(Kind::Onces, &rows::once(id, part))));
-    }
-
-    fn put_entry(&mut self, id: MessageId, entry: &Entry) -> Result<()> {
-        self.rows.push(Row::put(Kind::Ids, id.as_bytes(), rows::encode(entry)?));
-        Ok(())
-    }
-
-    fn put_due(&mut self, at: Millis, id: MessageId) {
-        self.rows.push(Row::put(Kind::Due, &rows::due(at, id), Vec::new()));
-    }
-
-    fn remove_due(&mut self, at: Millis, id: MessageId) {
-        self.rows.push(Row::remove(Kind::Due, &rows::due(at, id)));
-    }
-
-    /// The id is kept, so that a retry does not revive it.
-    fn remember(&mut self, id: MessageId, at: Millis, claim: Option<Claim>) -> Result<()> {
-        let until = at + REMEMBERED;
-        if let Some(claim) = claim {
-            self.put_due(claim.until, id);
-        }
-        self.put_due(until, id);
-        self.put_entry(id, &Entry::Dead { until, claim })
-    }
-
-    fn forget(&mut self, id: MessageId) {
-        self.rows.push(Row::remove(Kind::Ids, id.as_bytes()));
     }
 }

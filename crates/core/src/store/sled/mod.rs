@@ -6,23 +6,28 @@
 //!     +--(reads, beside it)---|--------------------------------------+
 //!                             +--(what is due)-- sweeper
 //! ```
-//! `folder` owns the lock and decides what may be opened; `ledger` decides what a write changes; `rows` owns how things
-//! are written down.
+//! `folder` owns the lock and decides what may be opened, with `mark` and `log`, which notice damage before sled mends it;
+//! `ledger` decides what a write changes; `rows` owns how things are written down, `reading` how they are read.
 
 mod engine;
 mod folder;
 mod ledger;
+mod log;
+mod mark;
+mod reading;
 mod rows;
+mod shared;
+mod transaction;
 mod writer;
 
 use std::{fmt, path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
 
 use self::{
     engine::Engine,
-    writer::{Shared, Write, Writer},
+    shared::Shared,
+    writer::{Write, Writer},
 };
 use super::{
     Changes, Health, LARGEST_PAGE, NewRecord, Page, Record, Store, changes_of,
@@ -45,7 +50,6 @@ const VERSION: &str = "0.34.7";
 /// The embedded store in one folder.
 pub struct SledStore {
     writer: Arc<Writer>,
-    wake: Arc<Notify>,
 }
 
 impl SledStore {
@@ -55,11 +59,10 @@ impl SledStore {
     pub async fn open(folder: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
         let path = folder.to_path_buf();
         let clock = Arc::new(StoreClock::new(clock));
-        let (opened, time) = (path.clone(), clock.clone());
-        let writer = blocking(move || Writer::start(&opened, time)).await?;
-        let (writer, wake) = (Arc::new(writer), Arc::new(Notify::new()));
-        tokio::spawn(sweeper::run(Arc::downgrade(&writer), clock, wake.clone()));
-        Ok(Self { writer, wake })
+        let time = clock.clone();
+        let writer = Arc::new(blocking(move || Writer::start(&path, time)).await?);
+        tokio::spawn(sweeper::run(Arc::downgrade(&writer), clock, writer.shared.wake.clone()));
+        Ok(Self { writer })
     }
 
     fn shared(&self) -> &Arc<Shared> {
@@ -90,7 +93,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 impl Drop for SledStore {
     fn drop(&mut self) {
         self.writer.close();
-        self.wake.notify_one();
+        self.shared().wake.notify_one();
     }
 }
 
@@ -120,12 +123,7 @@ impl Sweep for Writer {
 impl Store for SledStore {
     async fn save(&self, new: NewRecord) -> Result<Stamp> {
         validate(&new)?;
-        let lifetime = new.lifetime;
-        let stamp = self.writer.write(|answer| Write::Save { new, answer }).await?;
-        if self.shared().comes_before_next(stamp.now + lifetime.millis()) {
-            self.wake.notify_one();
-        }
-        Ok(stamp)
+        self.writer.write(|answer| Write::Save { new, answer }).await
     }
 
     async fn get(&self, id: MessageId) -> Result<Record> {
@@ -153,20 +151,20 @@ impl Store for SledStore {
         payload: Option<Vec<u8>>,
     ) -> Result<Stamp> {
         let set = |answer| Write::SetLifetime { id, seen_deadline, remaining, payload, answer };
-        let stamp = self.writer.write(set).await?;
-        self.wake.notify_one();
-        Ok(stamp)
+        self.writer.write(set).await
     }
 
     async fn claim(&self, id: MessageId, nonce: [u8; 16]) -> Result<Vec<u8>> {
-        let payload = self.writer.write(|answer| Write::Claim { id, nonce, answer }).await?;
-        self.wake.notify_one();
-        Ok(payload)
+        self.writer.write(|answer| Write::Claim { id, nonce, answer }).await
     }
 
     async fn rooms(&self) -> Result<Vec<Room>> {
-        self.shared().engine()?;
-        Ok(self.shared().rooms())
+        let (hidden, _) = self.read(|engine, now| engine.hidden(now)).await?;
+        let mut rooms = self.shared().rooms();
+        for room in &mut rooms {
+            room.live = room.live.saturating_sub(hidden.get(&room.name.id()).copied().unwrap_or(0));
+        }
+        Ok(rooms)
     }
 
     async fn put_room(&self, put: PutRoom) -> Result<Room> {

@@ -4,8 +4,10 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use tempfile::TempDir;
 
-use super::*;
+use super::{folder::Lock, *};
 use crate::{clock::TestClock, room::RoomName, store::contract::Subject};
+
+mod faults;
 
 async fn subject() -> Subject {
     let (folder, clock) = (TempDir::new().unwrap(), Arc::new(TestClock::default()));

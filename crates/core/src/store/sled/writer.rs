@@ -3,26 +3,25 @@
 //! refused, and it is opened again when there is room.
 
 use std::{
-    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, PoisonError,
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread::JoinHandle,
     time::Duration,
 };
 
-use tokio::sync::{Semaphore, broadcast, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
-use super::{engine::Engine, folder::Lock, ledger::Ledger, rows::RoomRow};
+use super::{folder::Lock, ledger::Ledger, mark::Mark, shared::Shared};
 use crate::{
     clock::{Moment, Stopwatch, StoreClock},
     error::{Code, Error, Result},
     lifetime::{Lifetime, Millis},
     message::{MessageId, Stamp},
-    room::{PutRoom, Room, RoomId},
+    room::{PutRoom, Room},
     store::{Change, NewRecord},
 };
 
@@ -33,6 +32,9 @@ const WAITING: usize = 4 * LARGEST_GROUP;
 /// How soon, and how late at most, a database that failed is opened again.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(5);
+/// How often, and how many times at most, it is looked whether the database is closed.
+const LINGERING: Duration = Duration::from_millis(1);
+const LINGERING_TRIES: usize = 2_000;
 
 type Answer<T> = oneshot::Sender<Result<T>>;
 
@@ -69,61 +71,6 @@ pub(super) enum Write {
     Close,
 }
 
-/// What the writer and the readers beside it share.
-pub(super) struct Shared {
-    pub(super) clock: Arc<StoreClock>,
-    pub(super) changes: broadcast::Sender<Change>,
-    /// The open database, or why there is none for the moment.
-    engine: RwLock<Result<Arc<Engine>>>,
-    /// The rooms as they were last applied.
-    rooms: RwLock<BTreeMap<RoomId, RoomRow>>,
-    /// What the sweeper waits for.
-    next_due: AtomicU64,
-}
-
-impl Shared {
-    pub(super) fn engine(&self) -> Result<Arc<Engine>> {
-        self.engine.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn tell(&self, change: Change) {
-        // Nobody listening is no error.
-        let _ = self.changes.send(change);
-    }
-
-    pub(super) fn room(&self, id: RoomId) -> Option<Room> {
-        self.rooms.read().unwrap_or_else(PoisonError::into_inner).get(&id).map(|row| row.room.clone())
-    }
-
-    /// By name.
-    pub(super) fn rooms(&self) -> Vec<Room> {
-        let rows = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
-        let mut rooms: Vec<_> = rows.values().map(|row| row.room.clone()).collect();
-        rooms.sort_by(|a, b| a.name.cmp(&b.name));
-        rooms
-    }
-
-    pub(super) fn comes_before_next(&self, deadline: Millis) -> bool {
-        deadline < self.next_due.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_next_due(&self, next: Option<Millis>) {
-        self.next_due.store(next.unwrap_or(Millis::MAX), Ordering::Relaxed);
-    }
-
-    pub(super) fn set_engine(&self, engine: Result<Arc<Engine>>) {
-        *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
-    }
-
-    pub(super) fn set_room(&self, id: RoomId, row: Option<RoomRow>) {
-        let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
-        match row {
-            Some(row) => rooms.insert(id, row),
-            None => rooms.remove(&id),
-        };
-    }
-}
-
 /// The handle of the thread.
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
@@ -136,19 +83,16 @@ impl Writer {
     /// Opens the folder and starts the thread.
     pub(super) fn start(folder: &Path, clock: Arc<StoreClock>) -> Result<Self> {
         let lock = Arc::new(Lock::take(folder)?);
-        let shared = Arc::new(Shared {
-            clock,
-            changes: broadcast::Sender::new(1024),
-            engine: RwLock::new(Err(Error::new(Code::Internal, "the store is not open yet"))),
-            rooms: RwLock::default(),
-            next_due: AtomicU64::new(0),
-        });
+        let shared = Arc::new(Shared::new(clock));
         let ledger = Ledger::open(&lock, shared.clone())?;
         lock.keep_ballast();
         let kept = shared.clone();
         let (queue, writes) = channel();
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
-        let thread = thread.spawn(move || Thread { shared, lock, ledger: Some(ledger), failure: None }.run(&writes));
+        let thread = thread.spawn(move || {
+            let (ledger, tried) = (Some(ledger), Stopwatch::start());
+            Thread { shared, lock, ledger, failure: None, retry: FIRST_RETRY, tried }.run(&writes);
+        });
         let thread = thread.map_err(|error| Error::new(Code::Internal, format!("no thread: {error}")))?;
         Ok(Self { shared: kept, queue, places: Semaphore::new(WAITING), thread: Mutex::new(Some(thread)) })
     }
@@ -179,20 +123,21 @@ struct Thread {
     ledger: Option<Ledger>,
     /// Why nothing is written for the moment; what is durable can be read all the same.
     failure: Option<Error>,
+    /// How long to wait after the last try before the next one.
+    retry: Duration,
+    tried: Stopwatch,
 }
 
 impl Thread {
     fn run(mut self, writes: &Receiver<Write>) {
-        let (mut retry, mut tried) = (FIRST_RETRY, Stopwatch::start());
         loop {
             // Refused writes may come without a pause, so the wait is measured and not begun anew by each of them.
-            if self.failure.is_some() && tried.millis() >= retry.as_secs_f64() * 1_000.0 {
+            if self.failure.is_some() && self.waited() >= self.retry {
                 self.recover();
-                (retry, tried) = ((retry * 2).min(LAST_RETRY), Stopwatch::start());
             }
             let next = match &self.failure {
                 None => writes.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(_) => writes.recv_timeout(retry),
+                Some(_) => writes.recv_timeout(self.retry.saturating_sub(self.waited())),
             };
             match (next, &self.failure, self.ledger.as_mut()) {
                 (Err(RecvTimeoutError::Disconnected), ..) | (Ok(Write::Close), ..) => break,
@@ -200,52 +145,90 @@ impl Thread {
                 (Ok(write), Some(failure), _) => refuse(write, failure.clone()),
                 (Ok(first), None, Some(ledger)) => {
                     let waiting = writes.try_iter().take(LARGEST_GROUP - 1);
-                    match group(ledger, std::iter::once(first).chain(waiting)) {
+                    let group = || group(ledger, std::iter::once(first).chain(waiting));
+                    match catch_unwind(AssertUnwindSafe(group)).unwrap_or_else(|_| Err(panicked())) {
                         Ok(true) => {}
                         Ok(false) => break,
-                        Err(error) => {
-                            tracing::warn!(%error, "the store opens its database again");
-                            self.reopen(error);
-                            (retry, tried) = (FIRST_RETRY, Stopwatch::start());
-                        }
+                        Err(error) => self.reopen(error),
                     }
                 }
                 (Ok(_), None, None) => break,
             }
         }
-        // Readers that are under way may hold the database a moment longer; the lock goes with the last of them.
-        self.shared.set_engine(Err(Error::new(Code::Internal, "the store is closed")));
+        self.close();
     }
 
-    /// Closes the database, which refuses everything after a write that failed, and opens it anew. On a full disk the
-    /// ballast gives the room that this takes.
+    fn waited(&self) -> Duration {
+        Duration::from_secs_f64(self.tried.millis() / 1_000.0)
+    }
+
+    /// Closes the database, which refuses everything after a write that failed, and opens it anew, so that what is
+    /// durable can be read. On a full disk the ballast gives the room that this takes. Writes wait for a while.
     fn reopen(&mut self, failure: Error) {
+        tracing::warn!(error = %failure, "the store opens its database again");
+        let worked_long = self.waited() > 2 * LAST_RETRY;
+        self.retry = if worked_long { FIRST_RETRY } else { (self.retry * 2).min(LAST_RETRY) };
         self.shared.set_engine(Err(failure.clone()));
         (self.ledger, self.failure) = (None, Some(failure));
         self.lock.drop_ballast();
-        self.recover();
+        self.open_again();
+        self.tried = Stopwatch::start();
     }
 
     /// Opens the database where it is not open, and writes again where there is room.
     fn recover(&mut self) {
-        if self.ledger.is_none() {
-            match Ledger::open(&self.lock, self.shared.clone()) {
-                Ok(ledger) => self.ledger = Some(ledger),
-                Err(error) => {
-                    tracing::warn!(%error, "the store cannot be opened again yet");
-                    self.shared.set_engine(Err(error.clone()));
-                    self.failure = Some(error);
-                    return;
-                }
-            }
-            // What was not durable is gone.
-            self.shared.tell(Change::Reset);
-        }
-        if self.lock.has_room() {
+        self.open_again();
+        if self.ledger.is_some() && self.lock.has_room() {
             self.failure = None;
             self.lock.keep_ballast();
+        } else {
+            self.retry = (self.retry * 2).min(LAST_RETRY);
+        }
+        self.tried = Stopwatch::start();
+    }
+
+    fn open_again(&mut self) {
+        if self.ledger.is_some() {
+            return;
+        }
+        let open = || Ledger::open(&self.lock, self.shared.clone());
+        match catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| Err(panicked())) {
+            Ok(ledger) => {
+                self.ledger = Some(ledger);
+                // What was not durable is gone.
+                self.shared.tell(Change::Reset);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the store cannot be opened again yet");
+                self.shared.set_engine(Err(error.clone()));
+                self.failure = Some(error);
+            }
         }
     }
+
+    /// Ends the database, and says so in the mark once sled has written the last of it. The lock goes last.
+    fn close(mut self) {
+        self.shared.set_engine(Err(Error::new(Code::Internal, "the store is closed")));
+        let Some(ledger) = self.ledger.take() else { return };
+        let mark = ledger.mark();
+        drop(ledger);
+        // Readers that are under way hold the database a moment longer, and sled's own threads after that.
+        for _ in 0..LINGERING_TRIES {
+            if Arc::strong_count(&self.lock) == 1
+                && let Some(outline) = self.lock.outline()
+            {
+                if self.failure.is_none() {
+                    self.lock.note(Mark { outline, ..mark }, true);
+                }
+                return;
+            }
+            std::thread::sleep(LINGERING);
+        }
+    }
+}
+
+fn panicked() -> Error {
+    Error::new(Code::Internal, "the embedded store failed while it was written")
 }
 
 /// While there is no database every write has the same answer.
@@ -290,7 +273,7 @@ fn group(ledger: &mut Ledger, writes: impl Iterator<Item = Write>) -> Result<boo
     }
     let committed = match failed {
         Some(error) => Err(error),
-        None if durable => ledger.engine.commit(),
+        None if durable => ledger.commit(),
         None => Ok(()),
     };
     for Applied { changes, answer } in applied {
@@ -299,6 +282,7 @@ fn group(ledger: &mut Ledger, writes: impl Iterator<Item = Write>) -> Result<boo
         }
         answer(committed.clone());
     }
+    ledger.wake_sweeper();
     committed.map(|()| open)
 }
 
