@@ -1,5 +1,5 @@
 //! Takes the pictures of `docs/` from the real window: `pictures FOLDER`.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a tool of the tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a tool of the tests")]
 
 use std::{path::PathBuf, sync::Arc};
 

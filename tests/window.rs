@@ -200,13 +200,8 @@ async fn what_is_copied_leaves_the_clipboard_with_its_message() {
     window.message("swordfish").await;
     window.press("button", "Message actions").await;
     window.press("menuitem", "Copy").await;
-    let clipboard = || {
-        let read =
-            Command::new("xclip").args(["-selection", "clipboard", "-out"]).env("DISPLAY", &display.name).output();
-        String::from_utf8(read.unwrap().stdout).unwrap()
-    };
-    eventually("it is there", || clipboard() == "swordfish").await;
-    eventually("it is gone", || clipboard().is_empty()).await;
+    eventually("it is there", || clipboard(&display) == "swordfish").await;
+    eventually("it is gone", || clipboard(&display).is_empty()).await;
     window.gone("swordfish").await;
     window.close().await;
 }
@@ -243,4 +238,24 @@ async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(50)).await;
         waited += Duration::from_millis(50);
     }
+}
+
+#[tokio::test]
+async fn a_link_shows_its_real_host_and_its_address_can_be_copied() {
+    let (_home, display, window) = lobby().await;
+    window.send("see https://bank.example@example.org/x").await;
+    window.message("see https://bank.example@example.org/x").await;
+    window.press("button", "https://bank.example@example.org/x").await;
+    window.says("This opens in your browser:").await;
+    let host = window.run("return document.querySelector('.real').textContent", vec![]).await;
+    assert_eq!(host, json!("example.org"));
+    window.press("button", "Copy address").await;
+    eventually("it is there", || clipboard(&display) == "https://bank.example@example.org/x").await;
+    window.close().await;
+}
+
+/// What another program would paste.
+fn clipboard(display: &Display) -> String {
+    let read = Command::new("xclip").args(["-selection", "clipboard", "-out"]).env("DISPLAY", &display.name).output();
+    String::from_utf8(read.unwrap().stdout).unwrap()
 }

@@ -1,6 +1,6 @@
 //! The victim of `kill`: writes to an embedded store as fast as it can, and says on standard output what it is about to
 //! do and what was acknowledged. `writer FOLDER`.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a tool of the tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a tool of the tests")]
 
 use std::{path::PathBuf, sync::Arc};
 

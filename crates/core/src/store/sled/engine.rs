@@ -132,8 +132,9 @@ impl Engine {
         self.consistent.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Applies changes all or not at all. Not durable before [`Engine::commit`].
-    pub(super) fn apply(&self, rows: &[Row]) -> Result<()> {
+    /// Applies changes all or not at all, and then what goes with them, before anybody reads. Not durable before
+    /// [`Engine::commit`].
+    pub(super) fn apply(&self, rows: &[Row], then: impl FnOnce()) -> Result<()> {
         let _consistent = self.consistent.write().unwrap_or_else(PoisonError::into_inner);
         let trees = (&self.messages, &self.onces, &self.ids, &self.due, &self.rooms);
         let applied = trees.transaction(|(messages, onces, ids, due, rooms)| {
@@ -152,7 +153,7 @@ impl Engine {
             }
             Ok::<_, ConflictableTransactionError<()>>(())
         });
-        applied.map_err(|error| match error {
+        applied.map(|()| then()).map_err(|error| match error {
             TransactionError::Storage(error) => trouble(&error),
             TransactionError::Abort(()) => Error::new(Code::Internal, "a transaction was given up"),
         })

@@ -279,12 +279,10 @@ impl Ledger {
             });
         }
         if !rows.is_empty() {
-            self.engine.apply(&rows)?;
+            let (shared, kept) = (&self.shared, &self.rooms);
+            self.engine.apply(&rows, || rooms.iter().for_each(|id| shared.set_room(*id, kept.get(id).cloned())))?;
         }
         self.next_due = due.map_or(self.next_due, |due| due.min(self.next_due));
-        for id in rooms {
-            self.shared.set_room(id, self.rooms.get(&id).cloned());
-        }
         Ok(())
     }
 }

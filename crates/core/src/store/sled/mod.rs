@@ -65,6 +65,12 @@ impl SledStore {
         Ok(Self { writer })
     }
 
+    /// How many messages have rows, whether they have ended or not: what a measurement of the sweeper counts.
+    #[cfg(any(test, feature = "contract"))]
+    pub fn unswept(&self) -> u64 {
+        self.shared().rooms().iter().map(|room| room.live).sum()
+    }
+
     fn shared(&self) -> &Arc<Shared> {
         &self.writer.shared
     }
@@ -159,8 +165,12 @@ impl Store for SledStore {
     }
 
     async fn rooms(&self) -> Result<Vec<Room>> {
-        let (hidden, _) = self.read(|engine, now| engine.hidden(now)).await?;
-        let mut rooms = self.shared().rooms();
+        let shared = self.shared().clone();
+        let counted = move |engine: &Engine, now| {
+            let _consistent = engine.consistent();
+            Ok((engine.hidden(now)?, shared.rooms()))
+        };
+        let ((hidden, mut rooms), _) = self.read(counted).await?;
         for room in &mut rooms {
             room.live = room.live.saturating_sub(hidden.get(&room.name.id()).copied().unwrap_or(0));
         }

@@ -21,7 +21,7 @@ async fn a_log_whose_segments_are_used_again_is_no_damage() {
     let store = home.open().await.unwrap();
     let kept = store.save(message("kept", 86_400)).await.unwrap().id;
     home.clock.advance(60_000);
-    while store.rooms().await.unwrap()[0].live > 1 {
+    while store.unswept() > 1 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     for _ in 0..20 {
