@@ -14,7 +14,7 @@ use temp_messenger_core::{
     error::Code,
     message::MessageId,
     room::{PutRoom, RoomName},
-    store::{Store, sled::SledStore},
+    store::{NewRecord, Store, sled::SledStore},
 };
 use temp_messenger_tests::torture;
 
@@ -85,6 +85,8 @@ async fn a_full_disk_refuses_and_loses_nothing() {
     };
     assert_eq!(refusal.code, Code::Full, "{refusal}");
     assert!(saved.len() > 100, "{}", saved.len());
+    let ops = PutRoom::ensure("ops".parse().unwrap());
+    assert_eq!(store.put_room(ops.clone()).await.unwrap_err().code, Code::Full);
     for id in &saved {
         assert!(is_alive(&store, *id).await, "{id} was acknowledged and is lost");
     }
@@ -102,6 +104,9 @@ async fn a_full_disk_refuses_and_loses_nothing() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     saved.push(again.id);
+    // A room that was refused is none, and can be made now.
+    store.put_room(ops.clone()).await.unwrap();
+    store.save(NewRecord { room: ops.name.id(), ..torture::record(3_600) }).await.unwrap();
     drop(store);
     let store = open(&disk.store()).await;
     for id in &saved {

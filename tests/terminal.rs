@@ -182,7 +182,7 @@ fn standard_input_without_an_end_is_refused() {
 fn a_wrong_command_names_the_nearest() {
     let home = Home::default();
     let (status, text) = refuses(&home, &["lsit"]);
-    assert!(status == 2 && text.contains("'list'"), "{text}");
+    assert!(status == 2 && text.contains("'list'") && text.lines().count() == 1, "{text}");
     let (status, object) = refuses(&home, &["--json", "lsit"]);
     assert_eq!((status, &serde_json::from_str::<Value>(&object).unwrap()["code"]), (2, &"invalid".into()));
     assert_eq!(refuses(&home, &["list", "--limit", "0"]).0, 2);

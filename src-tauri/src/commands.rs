@@ -104,9 +104,10 @@ fn open_link(url: String) -> Result<()> {
     browser::open_link(&url)
 }
 
-#[tauri::command(async)]
-fn start_empty(session: State<'_, Session>) -> Result<()> {
-    session.start_empty()
+#[tauri::command]
+async fn start_empty(session: State<'_, Session>, outlet: State<'_, Outlet>) -> Result<()> {
+    outlet.close();
+    session.start_empty().await
 }
 
 #[tauri::command(async)]

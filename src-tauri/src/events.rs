@@ -41,6 +41,13 @@ impl Outlet {
         id
     }
 
+    /// Ends the subscription, so that the store can be closed.
+    pub(crate) fn close(&self) {
+        if let Some(open) = self.open().take() {
+            open.task.abort();
+        }
+    }
+
     /// The window has applied this batch and all before it.
     pub(crate) fn acknowledge(&self, subscription: SubscriptionId, number: u64) {
         if let Some(open) = self.open().as_ref().filter(|open| open.id == subscription) {

@@ -7,6 +7,7 @@ mod shell;
 
 use std::process::ExitCode;
 
+use tauri::{Manager, RunEvent};
 use temp_messenger_core::{
     error::{Code, Error, Result},
     folders,
@@ -51,6 +52,12 @@ fn open() -> Result<()> {
         })
         .build(tauri::generate_context!("tauri.conf.json"))
         .map_err(|error| Error::new(Code::Internal, format!("the window cannot be opened: {error}")))?;
-    app.run(|_, _| {});
+    app.run(|app, event| {
+        // In order, so that the next start can tell an end from a crash.
+        if matches!(event, RunEvent::Exit) {
+            app.state::<events::Outlet>().close();
+            tauri::async_runtime::block_on(app.state::<Session>().close());
+        }
+    });
     Ok(())
 }

@@ -50,15 +50,17 @@ impl Failure {
 
 /// What was asked cannot be understood, or it was the help that was asked for. Answers with the exit status.
 pub(crate) fn usage(error: &clap::Error) -> u8 {
-    let json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
-    if !error.use_stderr() || !json {
+    if !error.use_stderr() {
         let _ = error.print();
-        return u8::try_from(error.exit_code()).unwrap_or(2);
+        return 0;
     }
+    let json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
+    // clap writes paragraphs: what is wrong comes first, and the nearest valid word, where there is one, as a tip.
     let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    let line = line.strip_prefix("error: ").unwrap_or(line);
-    Failure::Core(Error::new(Code::Invalid, line)).report(true, &mut io::stderr())
+    let mut lines = text.lines().map(str::trim);
+    let wrong = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let tip = lines.find_map(|line| line.strip_prefix("tip: ")).map(|tip| format!("; {tip}")).unwrap_or_default();
+    Failure::Core(Error::new(Code::Invalid, wrong + &tip)).report(json, &mut io::stderr())
 }
 
 #[cfg(test)]

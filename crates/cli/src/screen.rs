@@ -37,7 +37,7 @@ pub(crate) struct Screen<'a> {
     link: String,
     /// By order of acceptance, the newest ones.
     messages: BTreeMap<u64, Message>,
-    /// How many were left out at the old end.
+    /// Whether some were left out at the old end.
     older: bool,
     painted: String,
     _echo: Option<Silence>,

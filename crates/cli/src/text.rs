@@ -9,6 +9,7 @@ use std::{
 
 use temp_messenger_core::{
     error::{Code, Error, Result},
+    markup::is_invisible,
     message::LONGEST_TEXT,
 };
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -48,7 +49,7 @@ pub(crate) fn visible(text: &str) -> String {
     while let Some(character) = characters.next() {
         let after = characters.peek().copied();
         marks = if character.width() == Some(0) { marks + 1 } else { 0 };
-        if is_invisible(character, before, after) {
+        if is_invisible(character, (before, after)) {
             // Writing into a string cannot fail.
             let _ = write!(shown, "U+{:04X}", u32::from(character));
         } else if marks <= MOST_MARKS {
@@ -59,19 +60,6 @@ pub(crate) fn visible(text: &str) -> String {
         before = Some(character);
     }
     shown
-}
-
-/// Controls (C0 and C1), bidirectional controls, and what has no width. Joiners are writing between letters of other
-/// scripts and in emoji, and a disguise elsewhere.
-fn is_invisible(character: char, before: Option<char>, after: Option<char>) -> bool {
-    match character {
-        '\n' | '\t' => false,
-        '\u{200c}' | '\u{200d}' => !matches!((before, after), (Some(a), Some(b)) if !a.is_ascii() && !b.is_ascii()),
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}' => true,
-        '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}' => true,
-        '\u{e0000}'..='\u{e007f}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' => true,
-        _ => character.is_control(),
-    }
 }
 
 /// A visible text as lines, folded between words where a width is given; a word that is too long is cut.

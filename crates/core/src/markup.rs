@@ -7,6 +7,8 @@ use url::Url;
 
 /// More pieces than this would freeze a window; the rest stays plain.
 const MOST_PIECES: usize = 2_000;
+/// A longer link is text; in bytes.
+const LONGEST_LINK: usize = 2_048;
 /// More combining marks in a row than this are no writing.
 const MOST_MARKS: usize = 8;
 
@@ -148,7 +150,11 @@ fn next_inline(text: &str) -> Option<(usize, Piece, usize)> {
         let at = search + found;
         let rest = &text[at..];
         let whole_word = !text[..at].ends_with(|before: char| before.is_alphanumeric());
-        let piece = if rest.starts_with('`') { inline_code(rest) } else { linked(rest).filter(|_| whole_word) };
+        let piece = match rest.starts_with('`') {
+            true => inline_code(rest),
+            false if whole_word => linked(rest),
+            false => None,
+        };
         if let Some((piece, length)) = piece {
             return Some((at, piece, length));
         }
@@ -165,6 +171,8 @@ fn inline_code(text: &str) -> Option<(Piece, usize)> {
 }
 
 fn linked(text: &str) -> Option<(Piece, usize)> {
+    /// What closes a sentence is none of the link before it.
+    const CLOSING: [char; 7] = ['.', ',', ';', ':', '!', '?', '\''];
     const SCHEMES: [&str; 3] = ["https://", "http://", "mailto:"];
     let starts = |scheme: &&&str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     SCHEMES.iter().find(starts)?;
@@ -172,10 +180,15 @@ fn linked(text: &str) -> Option<(Piece, usize)> {
         c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"' | '`') || is_invisible(c, (None, None))
     };
     let typed = &text[..text.find(ends).unwrap_or(text.len())];
-    let mut typed = typed.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'']);
+    if typed.len() > LONGEST_LINK {
+        return None;
+    }
+    let mut typed = typed.trim_end_matches(CLOSING);
     // A bracket that closes the sentence around the link is none of it.
-    while typed.ends_with(')') && typed.matches(')').count() > typed.matches('(').count() {
-        typed = typed[..typed.len() - 1].trim_end_matches(['.', ',', ';', ':', '!', '?', '\'']);
+    let mut open = typed.matches(')').count().saturating_sub(typed.matches('(').count());
+    while open > 0 && typed.ends_with(')') {
+        typed = typed[..typed.len() - 1].trim_end_matches(CLOSING);
+        open -= 1;
     }
     let url = link(typed)?;
     let host = url.host_str().map_or_else(|| url.path().to_owned(), str::to_owned);
@@ -201,7 +214,7 @@ fn name(character: char) -> String {
 
 /// Controls, bidirectional controls, and what has no width. Joiners are writing between letters of other scripts (and in
 /// emoji), and a disguise elsewhere.
-fn is_invisible(character: char, neighbours: (Option<char>, Option<char>)) -> bool {
+pub fn is_invisible(character: char, neighbours: (Option<char>, Option<char>)) -> bool {
     match character {
         '\n' | '\t' => false,
         '\u{200c}' | '\u{200d}' => !matches!(neighbours, (Some(a), Some(b)) if !a.is_ascii() && !b.is_ascii()),
@@ -284,10 +297,28 @@ mod tests {
 
     #[test]
     fn hostile_texts_are_bounded() {
-        for unit in ["[", "`", "`a", "`a`", "http://a.b ", "\u{202e}", "h", "```\n", "))", "http://a.b)"] {
+        for unit in [
+            "[",
+            "`",
+            "`a",
+            "`a`",
+            "http://a.b ",
+            "\u{202e}",
+            "h",
+            "```\n",
+            "))",
+            "http://a.b)",
+            "ahttp://a.b",
+            "http://[",
+        ] {
             let text = unit.repeat(64 * 1024 / unit.len());
             let count = pieces(&text).map_or(1, |found| found.len());
             assert!(count <= MOST_PIECES + 2, "{unit:?}: {count}");
         }
+        // Brackets without end are counted once, not once each.
+        let text = format!("http://a.b{}", ")".repeat(32 * 1024));
+        let watch = crate::clock::Stopwatch::start();
+        assert_eq!(pieces(&text), None);
+        assert!(watch.millis() < 1_000.0);
     }
 }

@@ -70,10 +70,14 @@ impl Messenger {
         self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn command(&self, subscription: SubscriptionId, command: subscription::Command) -> Result<()> {
+    fn command(&self, subscription: SubscriptionId, command: subscription::Command) -> Result<()> {
         let sender = self.subscriptions().get(&subscription).cloned();
         let over = || Error::new(Code::NotFound, "there is no such subscription");
-        sender.ok_or_else(over)?.send(command).await.map_err(|_| over())
+        sender.ok_or_else(over)?.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Closed(_) => over(),
+            // It waits for a snapshot, or its receiver does not keep up.
+            mpsc::error::TrySendError::Full(_) => Error::new(Code::Unreachable, "the subscription does not keep up"),
+        })
     }
 }
 
@@ -117,6 +121,15 @@ impl Desk {
         let page = self.store.page(room.id(), before, limit).await?;
         self.time.sample(page.now);
         Ok(self.read_page(page).await)
+    }
+
+    /// The store's now, for judging this deadline: known well enough while it is ahead, else asked for. What is known
+    /// may be wrong for some seconds after the store's clock was stepped.
+    pub(crate) async fn now_for(&self, deadline: Millis) -> Result<Millis> {
+        if self.time.now() >= deadline {
+            self.time.sample(self.store.health().await?.now);
+        }
+        Ok(self.time.now())
     }
 
     /// The rooms as the store has them.
@@ -181,7 +194,8 @@ impl Api for Messenger {
 
     async fn get_message(&self, id: MessageId) -> Result<Message> {
         let record = self.desk.store.get(id).await?;
-        self.desk.read(record, self.desk.time.now()).await
+        let now = self.desk.now_for(record.deadline).await?;
+        self.desk.read(record, now).await
     }
 
     async fn get_all_messages(&self, request: GetAllMessages) -> Result<Messages> {
@@ -237,11 +251,11 @@ impl Api for Messenger {
 
     async fn show(&self, request: Show) -> Result<()> {
         let command = subscription::Command::Show { room: request.room, before: request.before };
-        self.command(request.subscription, command).await
+        self.command(request.subscription, command)
     }
 
     async fn hide(&self, subscription: SubscriptionId, room: RoomName) -> Result<()> {
-        self.command(subscription, subscription::Command::Hide { room }).await
+        self.command(subscription, subscription::Command::Hide { room })
     }
 }
 

@@ -1,10 +1,13 @@
 //! One face's session: the settings, and the store that they name, opened when it is first asked for. What it answers
 //! about itself (`status`, `configure`) is answered also while no store can be opened.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use crate::{
     api::Api,
@@ -13,7 +16,7 @@ use crate::{
     folders,
     messenger::Messenger,
     settings::{Configure, Settings, SettingsFile, proposed_name},
-    store::{self, Address},
+    store::{self, Address, Store},
 };
 
 /// What `status` answers.
@@ -35,22 +38,51 @@ pub struct Status {
 pub struct Session {
     settings: SettingsFile,
     address: Address,
-    api: OnceCell<Arc<dyn Api>>,
+    open: Mutex<Option<Open>>,
 }
+
+/// A store that is open, and what is done with it.
+#[derive(Debug)]
+struct Open {
+    api: Arc<dyn Api>,
+    store: Weak<dyn Store>,
+}
+
+/// How long a close waits for what is under way, in steps.
+const CLOSING: Duration = Duration::from_millis(5);
+const CLOSING_STEPS: usize = 400;
 
 impl Session {
     /// A session on the store of this address; nothing is opened yet.
     pub fn new(settings: SettingsFile, address: Address) -> Self {
-        Self { settings, address, api: OnceCell::new() }
+        Self { settings, address, open: Mutex::default() }
     }
 
-    /// Every operation. Opens the store if it is not open; where that fails, the next call tries again.
+    /// Every operation. Opens the store if it is not open, once for all who ask; where that fails, the next call tries
+    /// again.
     pub async fn api(&self) -> Result<Arc<dyn Api>> {
-        let open = async || {
-            let store = store::open(&self.address).await?;
-            Ok(Arc::new(Messenger::new(store, self.settings.clone(), Arc::new(SystemClock)).await?) as Arc<dyn Api>)
-        };
-        self.api.get_or_try_init(open).await.cloned()
+        let mut open = self.open.lock().await;
+        if let Some(open) = open.as_ref() {
+            return Ok(open.api.clone());
+        }
+        let store = store::open(&self.address).await?;
+        let weak = Arc::downgrade(&store);
+        let api: Arc<dyn Api> = Arc::new(Messenger::new(store, self.settings.clone(), Arc::new(SystemClock)).await?);
+        *open = Some(Open { api: api.clone(), store: weak });
+        Ok(api)
+    }
+
+    /// Closes the store in order, once its subscriptions have been dropped; gives up after 2 s, as a kill would.
+    pub async fn close(&self) {
+        let Some(Open { api, store }) = self.open.lock().await.take() else { return };
+        drop(api);
+        for _ in 0..CLOSING_STEPS {
+            if store.strong_count() == 0 {
+                return;
+            }
+            tokio::time::sleep(CLOSING).await;
+        }
+        tracing::warn!("the store is still in use, and ends with the process");
     }
 
     /// Where this session stands.
@@ -74,10 +106,41 @@ impl Session {
     }
 
     /// Moves a damaged embedded store aside, so that the next `api` opens an empty one.
-    pub fn start_empty(&self) -> Result<()> {
+    pub async fn start_empty(&self) -> Result<()> {
+        self.close().await;
         match &self.address {
             Address::Sled { folder } => store::sled::start_empty(folder),
             Address::Memory => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{api::Subscribe, message::SaveMessage, room::RoomName};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_session_that_is_closed_has_given_up_its_store() {
+        let home = tempfile::tempdir().unwrap();
+        let settings = SettingsFile::load_from(&home.path().join("settings.json")).unwrap();
+        let session = || {
+            let address = Address::Sled { folder: home.path().join("store") };
+            Session::new(settings.clone(), address)
+        };
+        let first = session();
+        let api = first.api().await.unwrap();
+        let subscription = api.events(Subscribe::default()).await.unwrap();
+        let message = "kept".to_owned();
+        let request = SaveMessage { id: None, room: RoomName::lobby(), message, lifetime: None, once: false };
+        let id = api.save_message(request).await.unwrap().id;
+        drop((api, subscription));
+        first.close().await;
+        let second = session();
+        assert_eq!(second.api().await.unwrap().get_message(id).await.unwrap().message, "kept");
+        assert_eq!(first.api().await.unwrap_err().code, crate::error::Code::InUse);
+        // Also a store that is open here can be put aside.
+        second.start_empty().await.unwrap();
+        assert!(second.api().await.unwrap().get_message(id).await.is_err());
     }
 }

@@ -69,6 +69,8 @@ impl SettingsFile {
     /// Reads this user's settings; makes them, with a new device id, where there are none. `corrupt` for a file that
     /// cannot be read as settings: it is left as it is.
     pub fn load() -> Result<Self> {
+        // Another room than the one that was meant would have the wrong readers.
+        std::env::var("TEMP_MESSENGER_ROOM").map_or(Ok(()), |room| room.parse::<RoomName>().map(drop))?;
         Self::load_from(&folders::config()?.join("settings.json"))
     }
 
@@ -79,9 +81,12 @@ impl SettingsFile {
                 let mut text = String::new();
                 let read = file.take(LARGEST_FILE).read_to_string(&mut text);
                 read.map_err(|error| folders::trouble(path, &error))?;
-                serde_json::from_str(&text).map_err(|error| {
+                let corrupt = |error: String| {
                     Error::new(Code::Corrupt, format!("{} cannot be read: {error}", folders::shown(path)))
-                })?
+                };
+                let found: File = serde_json::from_str(&text).map_err(|error| corrupt(error.to_string()))?;
+                found.settings.name.as_deref().map_or(Ok(()), validate_name).map_err(|error| corrupt(error.message))?;
+                found
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let settings = Settings { name: None, store: "sled:".to_owned(), room: RoomName::lobby() };
@@ -177,9 +182,13 @@ mod tests {
     fn a_file_that_is_not_ours_is_left_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.json");
-        fs::write(&path, "{\"name\": 7}").unwrap();
-        assert_eq!(SettingsFile::load_from(&path).unwrap_err().code, Code::Corrupt);
-        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"name\": 7}");
+        let device = Uuid::nil();
+        for name in ["7".to_owned(), "\"\"".to_owned(), format!("\"{}\"", "x".repeat(65))] {
+            let text = format!(r#"{{"device": "{device}", "name": {name}, "store": "sled:", "room": "lobby"}}"#);
+            fs::write(&path, &text).unwrap();
+            assert_eq!(SettingsFile::load_from(&path).unwrap_err().code, Code::Corrupt);
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
     }
 
     #[test]

@@ -93,7 +93,11 @@ impl Forwarder {
         match change {
             Change::Saved(record) => {
                 let id = record.id;
-                match self.desk.read(record, self.desk.time.now()).await {
+                let read = async {
+                    let now = self.desk.now_for(record.deadline).await?;
+                    self.desk.read(record, now).await
+                };
+                match read.await {
                     Ok(message) => self.emit(Event::Saved { message }).await,
                     Err(error) => {
                         tracing::debug!(%id, %error, "a message is skipped");
@@ -213,7 +217,9 @@ impl Deadlines {
             Event::Ended { id, .. } => {
                 self.remove(*id);
             }
-            Event::Room { .. } | Event::Reset | Event::Link { .. } => {}
+            // What was missed may have moved or ended; what is alive comes again.
+            Event::Reset => *self = Self::default(),
+            Event::Room { .. } | Event::Link { .. } => {}
         }
     }
 

@@ -167,7 +167,7 @@ impl State {
 #[async_trait]
 impl Store for MemoryStore {
     async fn save(&self, new: NewRecord) -> Result<Stamp> {
-        validate(&new)?;
+        validate(&new.payload, new.once.as_deref())?;
         let Moment { now, .. } = self.shared.clock.read();
         let mut state = self.shared.state();
         if let Some(entry) = state.messages.get(&new.id) {
@@ -238,6 +238,7 @@ impl Store for MemoryStore {
         remaining: Lifetime,
         payload: Option<Vec<u8>>,
     ) -> Result<Stamp> {
+        validate(payload.as_deref().unwrap_or_default(), None)?;
         let Moment { now, .. } = self.shared.clock.read();
         let mut state = self.shared.state();
         let state = &mut *state;
@@ -317,11 +318,17 @@ impl Store for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::TestClock, store::contract::Subject};
+    use crate::{
+        clock::TestClock,
+        store::contract::{Subject, Unswept},
+    };
 
     async fn open() -> Subject {
         let clock = Arc::new(TestClock::default());
-        Subject { store: Arc::new(MemoryStore::open(clock.clone())), clock, keep: Box::new(()) }
+        let store = Arc::new(MemoryStore::open(clock.clone()));
+        let shared = store.shared.clone();
+        let unswept = Unswept(Box::new(move || shared.state().messages.len() as u64));
+        Subject { store, clock, unswept, keep: Box::new(()) }
     }
 
     crate::store_contract!(open());

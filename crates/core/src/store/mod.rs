@@ -171,7 +171,7 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Gives a message `remaining` from now on, if its deadline is still the one that the caller saw (else `taken`);
     /// with `payload` it replaces what everybody reads. `not_found` when it is not alive, `out_of_range` past its
-    /// acceptance and the room's longest.
+    /// acceptance and the room's longest, `too_large` over 64 KiB.
     async fn set_lifetime(
         &self,
         id: MessageId,
@@ -208,9 +208,8 @@ pub async fn open(address: &Address) -> Result<Arc<dyn Store>> {
 }
 
 /// Refuses what no store takes.
-fn validate(new: &NewRecord) -> Result<()> {
-    let largest = new.payload.len().max(new.once.as_ref().map_or(0, Vec::len));
-    if largest > LARGEST_PAYLOAD {
+fn validate(payload: &[u8], once: Option<&[u8]>) -> Result<()> {
+    if payload.len().max(once.map_or(0, <[u8]>::len)) > LARGEST_PAYLOAD {
         return Err(Error::new(Code::TooLarge, "a payload is at most 64 KiB"));
     }
     Ok(())

@@ -154,21 +154,26 @@ impl Lock {
     }
 }
 
-/// Whether a folder is empty, missing, or a store.
+/// Whether a folder is missing, a store, or holds nothing but what a store begins with. Looks only.
 fn is_ours(folder: &Path) -> io::Result<bool> {
-    let mut empty = true;
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         entries => entries?,
     };
+    if Mark::exists(folder) {
+        return Ok(true);
+    }
     for entry in entries {
         let name = entry?.file_name();
-        if name == "LOCK" || name == "db" {
-            return Ok(true);
+        let name = name.to_string_lossy();
+        let begun =
+            ["LOCK", "db", "db.new", "ballast", "mark.new"].contains(&&*name) || name.starts_with("db.damaged-");
+        if !begun {
+            return Ok(false);
         }
-        empty = false;
     }
-    Ok(empty)
+    let db = folder.join("db");
+    Ok(!db.exists() || db.join("db").is_file() || db.join("conf").is_file())
 }
 
 /// A snapshot that was being written when the process ended would be taken for the newest one, and never opened; sled

@@ -50,11 +50,10 @@ impl Ledger {
     /// Opens the database and shares it with the readers.
     pub(super) fn open(lock: &Arc<Lock>, shared: Arc<Shared>) -> Result<Self> {
         let engine = Arc::new(lock.open()?);
-        let mut rooms = BTreeMap::new();
-        for row in engine.room_rows()? {
-            shared.set_room(row.room.name.id(), Some(row.clone()));
-            rooms.insert(row.room.name.id(), row);
-        }
+        let rows = engine.room_rows()?.into_iter();
+        let rooms: BTreeMap<_, _> = rows.map(|row| (row.room.name.id(), row)).collect();
+        // All of them anew: one that was never durable is none.
+        shared.set_rooms(rooms.clone());
         shared.set_engine(Ok(engine.clone()));
         // The sweeper looks first, and then knows what it waits for.
         shared.wake.notify_one();

@@ -128,7 +128,7 @@ impl Sweep for Writer {
 #[async_trait]
 impl Store for SledStore {
     async fn save(&self, new: NewRecord) -> Result<Stamp> {
-        validate(&new)?;
+        validate(&new.payload, new.once.as_deref())?;
         self.writer.write(|answer| Write::Save { new, answer }).await
     }
 
@@ -156,6 +156,7 @@ impl Store for SledStore {
         remaining: Lifetime,
         payload: Option<Vec<u8>>,
     ) -> Result<Stamp> {
+        validate(payload.as_deref().unwrap_or_default(), None)?;
         let set = |answer| Write::SetLifetime { id, seen_deadline, remaining, payload, answer };
         self.writer.write(set).await
     }

@@ -64,6 +64,10 @@ impl Shared {
         *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
     }
 
+    pub(super) fn set_rooms(&self, rooms: BTreeMap<RoomId, RoomRow>) {
+        *self.rooms.write().unwrap_or_else(PoisonError::into_inner) = rooms;
+    }
+
     pub(super) fn set_room(&self, id: RoomId, row: Option<RoomRow>) {
         let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
         match row {

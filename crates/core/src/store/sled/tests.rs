@@ -5,14 +5,21 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use tempfile::TempDir;
 
 use super::{folder::Lock, *};
-use crate::{clock::TestClock, room::RoomName, store::contract::Subject};
+use crate::{
+    clock::TestClock,
+    room::RoomName,
+    store::contract::{Subject, Unswept},
+};
 
 mod faults;
 
 async fn subject() -> Subject {
     let (folder, clock) = (TempDir::new().unwrap(), Arc::new(TestClock::default()));
     let store = SledStore::open(&folder.path().join("store"), clock.clone()).await.unwrap();
-    Subject { store: Arc::new(store), clock, keep: Box::new(folder) }
+    let store = Arc::new(store);
+    let counted = store.clone();
+    let unswept = Unswept(Box::new(move || counted.unswept()));
+    Subject { store, clock, unswept, keep: Box::new(folder) }
 }
 
 crate::store_contract!(subject());
@@ -147,6 +154,26 @@ async fn a_folder_that_is_not_ours_is_left_as_it_is() {
     drop(db);
     assert_eq!(home.refusal().await.code, Code::Unsupported);
     assert_eq!(sled::open(home.folder.join("db")).unwrap().get("theirs").unwrap().unwrap(), "data");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_ours_make_no_folder_ours() {
+    for names in [&["LOCK", "CURRENT"][..], &["db/migrate.rb"], &["db/schema.rb", "LOCK"]] {
+        let home = home();
+        for name in names {
+            let path = home.folder.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "theirs").unwrap();
+        }
+        let mode = fs::metadata(&home.folder).unwrap().permissions();
+        assert_eq!(home.refusal().await.code, Code::Unsupported, "{names:?}");
+        assert_eq!(start_empty(&home.folder).unwrap_err().code, Code::Unsupported, "{names:?}");
+        assert_eq!(fs::metadata(&home.folder).unwrap().permissions(), mode);
+        for name in names {
+            assert_eq!(fs::read(home.folder.join(name)).unwrap(), b"theirs", "{name}");
+        }
+        assert_eq!(fs::read_dir(&home.folder).unwrap().count(), names.len());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -178,7 +178,8 @@ impl Thread {
     /// Opens the database where it is not open, and writes again where there is room.
     fn recover(&mut self) {
         self.open_again();
-        if self.ledger.is_some() && self.lock.has_room() {
+        let was_full = self.failure.as_ref().is_some_and(|failure| failure.code == Code::Full);
+        if self.ledger.is_some() && (!was_full || self.lock.has_room()) {
             self.failure = None;
             self.lock.keep_ballast();
         } else {
