@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod clock;
+mod desk;
 pub mod error;
 pub mod event;
 pub mod folders;

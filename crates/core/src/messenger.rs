@@ -1,9 +1,8 @@
 //! The operations over a store that this process owns: validates what comes in, makes and reads payloads, gates by
-//! deadline. What a subscription does with changes stands in `subscription`.
+//! deadline. What a subscription does with changes stands in `subscription`, how records become messages in `desk`.
 
 use std::{
     collections::HashMap,
-    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -19,13 +18,12 @@ use crate::{
         SubscriptionId,
     },
     clock::{Clock, Stopwatch, StoreTime},
+    desk::Desk,
     error::{Code, Error, Result},
-    lifetime::Millis,
-    markup,
     message::{Message, MessageId, Payload, SaveMessage, Stamp, validate_text},
-    room::{PutRoom, Room, RoomId, RoomName},
+    room::{PutRoom, Room, RoomName},
     settings::SettingsFile,
-    store::{NewRecord, Page, Record, Store},
+    store::{NewRecord, Store},
     subscription,
 };
 
@@ -40,26 +38,10 @@ pub struct Messenger {
     last_subscription: AtomicU64,
 }
 
-/// What operations and subscriptions share: the store, and how its records become messages.
-pub(crate) struct Desk {
-    pub(crate) store: Arc<dyn Store>,
-    /// The store's clock, as far as it is known between two answers.
-    pub(crate) time: StoreTime,
-    settings: SettingsFile,
-    rooms: Mutex<HashMap<RoomId, Room>>,
-}
-
-impl fmt::Debug for Desk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Desk {{ store: {:?}, .. }}", self.store)
-    }
-}
-
 impl Messenger {
     /// Over this store, speaking as the settings say. Sees to it that the settings' room and the lobby are there.
     pub async fn new(store: Arc<dyn Store>, settings: SettingsFile, clock: Arc<dyn Clock>) -> Result<Self> {
-        let time = StoreTime::new(clock);
-        let desk = Arc::new(Desk { store, time, settings, rooms: Mutex::default() });
+        let desk = Arc::new(Desk::new(store, settings, StoreTime::new(clock)));
         for room in [RoomName::lobby(), desk.settings.settings().room] {
             desk.note(desk.store.put_room(PutRoom::ensure(room)).await?);
         }
@@ -78,94 +60,6 @@ impl Messenger {
             // It waits for a snapshot, or its receiver does not keep up.
             mpsc::error::TrySendError::Full(_) => Error::new(Code::Unreachable, "the subscription does not keep up"),
         })
-    }
-}
-
-impl Desk {
-    /// A record as a message, where it is alive and can be read.
-    pub(crate) async fn read(&self, record: Record, now: Millis) -> Result<Message> {
-        if record.deadline <= now {
-            return Err(Error::no_such_message());
-        }
-        let payload = Payload::decode(&record.payload)?;
-        Ok(Message {
-            id: record.id,
-            room: self.name_of(record.room).await?,
-            author: payload.author,
-            mine: payload.device == self.settings.author().device,
-            pieces: markup::pieces(&payload.text),
-            message: payload.text,
-            once: record.once,
-            seq: record.seq,
-            accepted: record.accepted,
-            deadline: record.deadline,
-            expires_in: record.deadline - now,
-        })
-    }
-
-    /// A page as messages, in order of acceptance; what cannot be read is skipped, so that it never hides the rest.
-    pub(crate) async fn read_page(&self, page: Page) -> Messages {
-        let mut messages = Vec::with_capacity(page.records.len());
-        for record in page.records.into_iter().rev() {
-            let id = record.id;
-            match self.read(record, page.now).await {
-                Ok(message) => messages.push(message),
-                Err(error) => tracing::warn!(%id, %error, "a message is skipped"),
-            }
-        }
-        Messages { messages, more: page.more, now: page.now }
-    }
-
-    /// A page of a room, older than `before` where it is given.
-    pub(crate) async fn page(&self, room: &RoomName, before: Option<u64>, limit: usize) -> Result<Messages> {
-        let page = self.store.page(room.id(), before, limit).await?;
-        self.time.sample(page.now);
-        Ok(self.read_page(page).await)
-    }
-
-    /// The store's now, for judging this deadline: known well enough while it is ahead, else asked for. What is known
-    /// may be wrong for some seconds after the store's clock was stepped.
-    pub(crate) async fn now_for(&self, deadline: Millis) -> Result<Millis> {
-        if self.time.now() >= deadline {
-            self.time.sample(self.store.health().await?.now);
-        }
-        Ok(self.time.now())
-    }
-
-    /// The rooms as the store has them.
-    pub(crate) async fn rooms(&self) -> Result<Vec<Room>> {
-        let rooms = self.store.rooms().await?;
-        for room in &rooms {
-            self.note(room.clone());
-        }
-        Ok(rooms)
-    }
-
-    /// Remembers a room, so that its name can be told from its id.
-    pub(crate) fn note(&self, room: Room) {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).insert(room.name.id(), room);
-    }
-
-    async fn name_of(&self, id: RoomId) -> Result<RoomName> {
-        match self.known(id) {
-            Some(room) => Ok(room.name),
-            None => {
-                self.rooms().await?;
-                let unknown = || Error::new(Code::Corrupt, "a message is in a room that nobody knows");
-                self.known(id).map(|room| room.name).ok_or_else(unknown)
-            }
-        }
-    }
-
-    fn known(&self, id: RoomId) -> Option<Room> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
-    }
-
-    /// The room, created if there is none.
-    async fn ensure(&self, name: &RoomName) -> Result<Room> {
-        let room = self.store.put_room(PutRoom::ensure(name.clone())).await?;
-        self.note(room.clone());
-        Ok(room)
     }
 }
 

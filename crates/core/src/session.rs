@@ -108,10 +108,7 @@ impl Session {
     /// Moves a damaged embedded store aside, so that the next `api` opens an empty one.
     pub async fn start_empty(&self) -> Result<()> {
         self.close().await;
-        match &self.address {
-            Address::Sled { folder } => store::sled::start_empty(folder),
-            Address::Memory => Ok(()),
-        }
+        store::start_empty(&self.address)
     }
 }
 

@@ -13,11 +13,12 @@ use tokio::sync::mpsc;
 use crate::{
     api::Subscribe,
     clock::Stopwatch,
+    desk::Desk,
     error::Result,
     event::{Event, Link, Why},
     lifetime::Millis,
     message::{Message, MessageId},
-    messenger::{Desk, PAGE},
+    messenger::PAGE,
     room::RoomName,
     store::{Change, Changes, EndedBy},
 };

@@ -207,6 +207,14 @@ pub async fn open(address: &Address) -> Result<Arc<dyn Store>> {
     }
 }
 
+/// Moves a damaged embedded store aside, so that the next `open` makes an empty one; `in_use` where it is open.
+pub fn start_empty(address: &Address) -> Result<()> {
+    match address {
+        Address::Memory => Ok(()),
+        Address::Sled { folder } => sled::start_empty(folder),
+    }
+}
+
 /// Refuses what no store takes.
 fn validate(payload: &[u8], once: Option<&[u8]>) -> Result<()> {
     if payload.len().max(once.map_or(0, <[u8]>::len)) > LARGEST_PAYLOAD {
