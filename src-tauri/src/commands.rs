@@ -95,8 +95,13 @@ async fn hide(session: State<'_, Session>, subscription: SubscriptionId, room: R
 }
 
 #[tauri::command]
-async fn copy_message(session: State<'_, Session>, clipboard: State<'_, Clipboard>, id: MessageId) -> Result<()> {
-    clipboard.copy(session.api().await?.get_message(id).await?).await
+async fn copy_message(
+    session: State<'_, Session>,
+    clipboard: State<'_, Clipboard>,
+    id: MessageId,
+    link: Option<String>,
+) -> Result<()> {
+    clipboard.copy(session.api().await?.get_message(id).await?, link).await
 }
 
 #[tauri::command(async)]

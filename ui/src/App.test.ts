@@ -89,13 +89,48 @@ test("a message of one's own waits, is refused, is tried again under its id, and
   expect(bodies()).toEqual(["hello"]);
 });
 
-test("Edit puts what was not sent back into the composer", async () => {
+test("what may have arrived is sent again as a new message, with its words", async () => {
   await lobby();
+  await user.type(box(), "hello{Enter}");
+  bench.saves[0]?.reject({ code: "ended", message: "this message has ended" });
+  await settled();
+  await user.click(screen.getByRole("button", { name: "Retry" }));
+  expect(bench.saves[1]?.request.message).toBe("hello");
+  expect(bench.saves[1]?.request.id).not.toBe(bench.saves[0]?.request.id);
+  expect(bodies()).toEqual(["hello"]);
+});
+
+test("what was typed outlives a store that could not be opened", async () => {
+  bench.trouble = { code: "full", message: "no room" };
+  render(App, { messenger: bench.messenger });
+  const start = bench.messenger.start();
+  await Promise.resolve();
+  await start;
+  await settled();
+  bench.trouble = undefined;
+  await user.click(screen.getByRole("button", { name: "Try again" }));
+  await settled();
+  await user.type(box(), "a draft");
+  bench.trouble = { code: "full", message: "no room" };
+  await bench.messenger.connect();
+  await settled();
+  bench.trouble = undefined;
+  await user.click(screen.getByRole("button", { name: "Try again" }));
+  await settled();
+  expect(box().value).toBe("a draft");
+});
+
+test("Edit puts what was not sent back into the composer, with its lifetime", async () => {
+  await lobby();
+  await user.click(screen.getByRole("button", { name: "Lifetime" }));
+  await user.click(screen.getByRole("menuitemradio", { name: "10 s", hidden: true }));
   await user.type(box(), "helo{Enter}");
   bench.saves[0]?.reject({ code: "unreachable", message: "no answer" });
   await settled();
   await user.click(screen.getByRole("button", { name: "Edit" }));
   expect([box().value, bodies()]).toEqual(["helo", []]);
+  await user.type(box(), "{Enter}");
+  expect(bench.saves[1]?.request.lifetime).toBe(10_000);
 });
 
 test("hostile text is text", async () => {

@@ -6,6 +6,7 @@ use temp_messenger_core::{
     clock::{Clock, SystemClock},
     error::{Code, Error, Result},
     lifetime::Millis,
+    markup::Piece,
     message::Message,
 };
 
@@ -17,9 +18,17 @@ const LONGEST_STAY: Millis = 60_000;
 pub(crate) struct Clipboard(Arc<Mutex<Option<arboard::Clipboard>>>);
 
 impl Clipboard {
-    /// Puts the message's text there, and sees to its going.
-    pub(crate) async fn copy(&self, message: Message) -> Result<()> {
-        let text: Arc<str> = message.message.into();
+    /// Puts the message's text there, or a link that is in it, and sees to its going.
+    pub(crate) async fn copy(&self, message: Message, link: Option<String>) -> Result<()> {
+        let holds = |link: &String| {
+            let pieces = message.pieces.iter().flatten();
+            pieces.into_iter().any(|piece| matches!(piece, Piece::Link { url, .. } if url == link))
+        };
+        let text: Arc<str> = match link {
+            None => message.message.into(),
+            Some(link) if holds(&link) => link.into(),
+            Some(_) => return Err(Error::new(Code::Invalid, "this link is not in the message")),
+        };
         let until = SystemClock.boot() + message.expires_in.min(LONGEST_STAY);
         let copied = text.clone();
         self.with(move |clipboard| clipboard.set_text(&*copied)).await?;

@@ -16,8 +16,8 @@ export interface Client {
   deleteMessage(id: string): Promise<void>;
   /** A snapshot of these rooms, then every change. A batch is acknowledged when `apply` returns. */
   events(rooms: string[], apply: (batch: Batch) => void): Promise<Subscription>;
-  /** Puts a message's text on the clipboard, and clears it there at min(60 s, its deadline). */
-  copyMessage(id: string): Promise<void>;
+  /** Puts a message's text, or a link that is in it, on the clipboard, and clears it there at min(60 s, its deadline). */
+  copyMessage(id: string, link?: string): Promise<void>;
   openLink(url: string): Promise<void>;
   startEmpty(): Promise<void>;
   showFolder(): Promise<void>;

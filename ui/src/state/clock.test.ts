@@ -11,7 +11,7 @@ test("the sample of the smallest round trip decides", () => {
   expect(clock.now() - Date.now()).toBe(5_500);
   clock.sample(START + 4_000, performance.now() - 2);
   expect(clock.now() - Date.now()).toBe(4_001);
-  clock.sample(START + 9_000, performance.now() - 500);
+  clock.sample(START + 4_300, performance.now() - 500);
   expect(clock.now() - Date.now()).toBe(4_001);
 });
 
@@ -67,4 +67,18 @@ test("no timer is left when nobody watches", async () => {
   stop();
   await vi.advanceTimersByTimeAsync(2_000);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test("a timer that was set before the clock moved does not make a deadline late", async () => {
+  const clock = new Clock();
+  clock.sample(START, performance.now());
+  const seen: number[] = [];
+  clock.watch((now) => {
+    seen.push(now - START);
+    return now < START + 40_000 ? START + 40_000 - now : Infinity;
+  }, true);
+  // The store is 20 s further than it was thought.
+  clock.sample(START + 20_000, performance.now() - 0);
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(seen.at(-1)).toBe(40_000);
 });

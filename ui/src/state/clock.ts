@@ -10,7 +10,9 @@ const DISAGREEMENT = 1_000;
 const SAMPLES = 8;
 /** Looks that need not be exact fall on tenths of a second, so that there are at most ten. */
 const GRID = 100;
-/** The longest timer: a longer one would overflow, and a sleep is noticed by looking. */
+/** The longest timers, as a sleep of the computer is noticed by looking: with something due within a minute, and else. */
+const SOON = 60_000;
+const SHORT_SLEEP = 1_000;
 const LONGEST_SLEEP = 30_000;
 
 interface Sample {
@@ -39,7 +41,9 @@ export class Clock {
     const roundTrip = answered - asked;
     const then = now + roundTrip / 2;
     const sample = { roundTrip, date: then - Date.now(), steady: then - performance.now() };
-    if (this.disagrees()) this.#samples = [];
+    // What is told apart from what is known by more than an error of measurement is another time: the clock was stepped.
+    const stepped = Math.abs(then - this.now()) > DISAGREEMENT + roundTrip;
+    if (stepped || this.disagrees()) this.#samples = [];
     this.#samples = [...this.#samples, sample].slice(-SAMPLES);
     this.look();
   }
@@ -76,6 +80,8 @@ export class Clock {
 
   /** Looks at the time for everybody: after a sleep, a change of focus, a new sample. */
   look(): void {
+    // The clock may have moved: what the timer was set for is no measure any more.
+    this.#wakesAt = Infinity;
     const now = this.now();
     for (const [watcher, { exact }] of [...this.#watchers]) this.#call(watcher, now, exact);
     this.#sleep();
@@ -102,8 +108,14 @@ export class Clock {
   #sleep(): void {
     if (this.#watchers.size === 0) return;
     const now = this.now();
-    let next = now + LONGEST_SLEEP;
-    for (const { at } of this.#watchers.values()) next = Math.min(next, at);
+    let next = Infinity;
+    let deadline = Infinity;
+    for (const { at, exact } of this.#watchers.values()) {
+      next = Math.min(next, at);
+      if (exact) deadline = Math.min(deadline, at);
+    }
+    // A timer may stand still while the computer sleeps: it is short where something ends soon.
+    next = Math.min(next, now + (deadline - now < SOON ? SHORT_SLEEP : LONGEST_SLEEP));
     const at = Math.max(now, next);
     if (at >= this.#wakesAt && this.#timer !== undefined) return;
     clearTimeout(this.#timer);

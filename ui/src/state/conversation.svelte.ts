@@ -19,7 +19,9 @@ export class Conversation {
   /** Whether the newest page could not be read. */
   unreadable = $state(false);
   /** Whether an older page has been asked for. */
-  waiting = $state(false);
+  waiting = false;
+  /** The last older page could not be read: it is asked for again when somebody scrolls, not by itself. */
+  refused = false;
   #byId = new Map<string, Item>();
   #clock: Clock;
   #stopWatching: () => void = () => {};
@@ -86,6 +88,7 @@ export class Conversation {
     }
     this.more = page.more;
     this.waiting = false;
+    this.refused = !page.replace && page.more && page.messages.length === 0;
     for (const message of page.messages) this.#save(message, list, false);
   }
 
@@ -108,13 +111,14 @@ export class Conversation {
     this.#settle(new Set(this.items).add(item));
   }
 
-  /** The answer to a send: changes only what is still pending, and never adds anything. */
-  answer(id: string, answer: Stamp | Failure): void {
+  /** The answer to a send: changes only what is still pending, and never adds anything. Tells whether it did. */
+  answer(id: string, answer: Stamp | Failure): boolean {
     const item = this.#byId.get(id);
-    if (item?.state !== "pending") return;
+    if (item?.state !== "pending") return false;
     if ("seq" in answer) item.stamp(answer);
     else item.fail(answer);
     this.#settle(new Set(this.items));
+    return true;
   }
 
   /** Takes away what was never sent. */

@@ -70,7 +70,7 @@ test("an article that a page confirms stays the same one", () => {
 test.each(["answer first", "event first"])("a message of one's own is accepted once: %s", (order) => {
   const own = message("mine", 60_000, { mine: true });
   const item = pending(own.id, "mine");
-  const answer = (): void => conversation.answer(own.id, { id: own.id, seq: own.seq, accepted: own.accepted, deadline: own.deadline, now: own.accepted });
+  const answer = (): unknown => conversation.answer(own.id, { id: own.id, seq: own.seq, accepted: own.accepted, deadline: own.deadline, now: own.accepted });
   const event = (): void => conversation.apply([saved(own)]);
   if (order === "answer first") (answer(), event());
   else (event(), answer());

@@ -50,6 +50,7 @@ export class Messenger {
       this.trouble = failure(reason);
       return;
     }
+    this.trouble = undefined;
     if (this.status.settings.name !== null) await this.connect();
   }
 
@@ -65,16 +66,7 @@ export class Messenger {
     if (this.connecting || !this.status) return;
     this.connecting = true;
     clearTimeout(this.#retry);
-    const conversation = new Conversation(this.status.settings.room, this.clock);
-    conversation.onArrival = (item) => {
-      if (!item.mine) this.announcer.say(`${item.author}: ${item.text}`, item.id);
-    };
-    conversation.onDeparture = (item, why) => {
-      this.announcer.forget(item.id);
-      if (why === "expired") this.announcer.expired();
-    };
-    this.conversation?.close();
-    this.conversation = conversation;
+    const conversation = this.#enter(this.status.settings.room);
     try {
       for (let n = 0; n < FIRST_SAMPLES; n++) await this.#sampleOrThrow();
       this.#subscription = await this.client.events([conversation.room], (batch) => this.#apply(batch));
@@ -86,6 +78,22 @@ export class Messenger {
     } finally {
       this.connecting = false;
     }
+  }
+
+  /** The conversation of a room: what waits in it outlives a store that could not be opened. */
+  #enter(room: string): Conversation {
+    if (this.conversation?.room === room) return this.conversation;
+    const conversation = new Conversation(room, this.clock);
+    conversation.onArrival = (item) => {
+      if (!item.mine) this.announcer.say(`${item.author}: ${item.text}`, item.id);
+    };
+    conversation.onDeparture = (item, why) => {
+      this.announcer.forget(item.id);
+      if (why === "expired") this.announcer.expired();
+    };
+    this.conversation?.close();
+    this.conversation = conversation;
+    return conversation;
   }
 
   /** A damaged store is moved aside, and an empty one opened. */
@@ -121,8 +129,9 @@ export class Messenger {
   /** The same message again, under its own id: a store that has it already answers with its first stamp. */
   retry(item: Item): void {
     if (item.failure?.code === "ended") {
+      const { text, lifetime } = item;
       this.conversation?.discard(item);
-      this.send(item.text, item.lifetime);
+      this.send(text, lifetime);
       return;
     }
     item.retry();
@@ -138,8 +147,7 @@ export class Messenger {
       this.announcer.say("sent");
     } catch (reason) {
       const refusal = failure(reason);
-      conversation.answer(item.id, refusal);
-      this.announcer.say(`not sent, ${aside(refusal)}`);
+      if (conversation.answer(item.id, refusal)) this.announcer.say(`not sent, ${aside(refusal)}`);
     }
   }
 
@@ -160,10 +168,11 @@ export class Messenger {
   /** Asks for the page before the oldest message that is here; it comes in the stream. */
   showOlder(): void {
     const conversation = this.conversation;
-    const oldest = conversation?.items[0];
-    if (!conversation || !oldest || !Number.isFinite(oldest.seq) || !conversation.more || conversation.waiting) return;
+    if (!this.#subscription || !conversation?.more || conversation.waiting) return;
     conversation.waiting = true;
-    this.#subscription?.show(conversation.room, oldest.seq).catch(() => {
+    // With none left here, what is alive begins with the newest page again.
+    const oldest = conversation.items.find((item) => Number.isFinite(item.seq))?.seq;
+    this.#subscription.show(conversation.room, oldest).catch(() => {
       conversation.waiting = false;
     });
   }
