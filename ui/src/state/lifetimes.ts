@@ -2,8 +2,8 @@
 
 import { DAY, HOUR, MINUTE, SECOND } from "./remaining";
 
-export const SHORTEST = SECOND;
-export const LONGEST = 30 * DAY;
+const SHORTEST = SECOND;
+const LONGEST = 30 * DAY;
 export const PRESETS = [10 * SECOND, MINUTE, 10 * MINUTE, HOUR, 8 * HOUR, DAY, 7 * DAY];
 export const UNITS = [
   { name: "seconds", millis: SECOND },

@@ -21,7 +21,7 @@ export class Messenger {
   /** Why no store is open. */
   trouble = $state.raw<Failure | undefined>();
   /** Whether a store is being opened. */
-  connecting = $state(false);
+  #connecting = false;
   link = $state.raw<Link | undefined>();
   rooms = $state.raw<Room[]>([]);
   conversation = $state.raw<Conversation | undefined>();
@@ -63,8 +63,8 @@ export class Messenger {
 
   /** Opens the store and follows it; where it cannot be opened, says why. */
   async connect(): Promise<void> {
-    if (this.connecting || !this.status) return;
-    this.connecting = true;
+    if (this.#connecting || !this.status) return;
+    this.#connecting = true;
     clearTimeout(this.#retry);
     const conversation = this.#enter(this.status.settings.room);
     try {
@@ -76,7 +76,7 @@ export class Messenger {
       this.trouble = failure(reason);
       if (this.trouble.code === "in_use") this.#retry = setTimeout(() => void this.connect(), RETRY);
     } finally {
-      this.connecting = false;
+      this.#connecting = false;
     }
   }
 

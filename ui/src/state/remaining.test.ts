@@ -17,8 +17,6 @@ test("the last tenth dries, 30 s at most, and the last moment goes", () => {
   expect(look(31 * SECOND, DAY).ink).toBe(1);
   expect(look(901, DAY).going).toBe(false);
   expect(look(900, DAY).going).toBe(true);
-  expect(look(1, DAY).gone).toBe(false);
-  expect(look(0, DAY).gone).toBe(true);
 });
 
 test("nothing changes before the next look, and something has changed at it or soon after", () => {

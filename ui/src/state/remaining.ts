@@ -42,8 +42,6 @@ export interface Look {
   ink: number;
   /** The last moment, in which ink goes to nothing. */
   going: boolean;
-  /** Its deadline has come. */
-  gone: boolean;
 }
 
 const fading = (lifetime: number): number => Math.min(FADE_MOST, lifetime * FADE_PART);
@@ -56,7 +54,6 @@ export function look(left: number, lifetime: number): Look {
     soon: left < MINUTE,
     ink: left >= fade ? 1 : Math.max(0, left) / fade,
     going: left <= Math.min(FADE_OUT, fade),
-    gone: left <= 0,
   };
 }
 
