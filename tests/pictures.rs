@@ -49,7 +49,7 @@ async fn fill(home: &Home) {
         let settings = SettingsFile::load_from(&place).unwrap();
         let name = if *author == "you" { "Mei" } else { author };
         settings.configure(Configure { name: Some(name.to_owned()), room: None }).unwrap();
-        let messenger = Messenger::new(store.clone(), settings, Arc::new(SystemClock)).await.unwrap();
+        let messenger = Messenger::new(store.clone(), settings, Arc::new(SystemClock));
         let request = SaveMessage {
             id: None,
             room: RoomName::lobby(),

@@ -3,6 +3,7 @@
 
 pub mod home;
 pub mod process;
+pub mod redis;
 pub mod torture;
 pub mod window;
 

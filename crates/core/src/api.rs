@@ -13,6 +13,7 @@ use crate::{
     lifetime::{Lifetime, Millis},
     message::{Message, MessageId, SaveMessage, Stamp},
     room::{PutRoom, Room, RoomName},
+    store::Finding,
 };
 
 /// What `get_all_messages` takes.
@@ -75,6 +76,12 @@ pub struct Konnichiwa {
     /// The store's clock, in ms.
     #[cfg_attr(test, ts(type = "number"))]
     pub now: Millis,
+    /// What an audit of the server found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// How many values that are none of ours were skipped.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub skipped: u64,
 }
 
 /// Names a subscription of this process.

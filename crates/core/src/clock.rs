@@ -191,6 +191,11 @@ impl StoreTime {
         self.source.boot().saturating_add_signed(self.shift.load(Ordering::Relaxed))
     }
 
+    /// Our own wall clock.
+    pub fn wall(&self) -> Millis {
+        self.source.wall()
+    }
+
     /// The store's clock less our wall clock, in ms.
     pub fn ahead_of_wall(&self) -> i64 {
         difference(self.now(), self.source.wall())
@@ -209,25 +214,52 @@ fn difference(a: Millis, b: Millis) -> i64 {
 /// A clock that a test moves by hand.
 #[cfg(any(test, feature = "contract"))]
 #[derive(Debug)]
-pub struct TestClock(tokio::sync::watch::Sender<(Millis, Millis)>);
+pub struct TestClock(tokio::sync::watch::Sender<(Millis, Millis)>, Option<Told>);
+
+/// Told of the wall clock before anybody sees it: carries a test's time to a server.
+#[cfg(any(test, feature = "contract"))]
+struct Told(Box<dyn Fn(Millis) + Send + Sync>);
+
+#[cfg(any(test, feature = "contract"))]
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Told")
+    }
+}
 
 #[cfg(any(test, feature = "contract"))]
 impl Default for TestClock {
     fn default() -> Self {
-        Self(tokio::sync::watch::Sender::new((1_700_000_000_000, 1_000_000)))
+        Self(tokio::sync::watch::Sender::new((1_700_000_000_000, 1_000_000)), None)
     }
 }
 
 #[cfg(any(test, feature = "contract"))]
 impl TestClock {
+    /// A clock that tells its wall time, now and at every move.
+    pub fn told(told: impl Fn(Millis) + Send + Sync + 'static) -> Self {
+        let clock = Self(Self::default().0, Some(Told(Box::new(told))));
+        clock.step(0);
+        clock
+    }
+
     /// Time passes (awake or in suspend: both clocks run).
     pub fn advance(&self, span: Millis) {
-        self.0.send_modify(|(wall, boot)| (*wall, *boot) = (*wall + span, *boot + span));
+        self.set(|(wall, boot)| (wall + span, boot + span));
     }
 
     /// The wall clock is set, forward or back.
     pub fn step(&self, by: i64) {
-        self.0.send_modify(|(wall, _)| *wall = wall.saturating_add_signed(by));
+        self.set(|(wall, boot)| (wall.saturating_add_signed(by), boot));
+    }
+
+    fn set(&self, moved: impl FnOnce((Millis, Millis)) -> (Millis, Millis)) {
+        self.0.send_modify(|now| {
+            *now = moved(*now);
+            if let Some(Told(told)) = &self.1 {
+                told(now.0);
+            }
+        });
     }
 }
 

@@ -89,9 +89,14 @@ impl Desk {
         Ok(self.time.now())
     }
 
-    /// The rooms as the store has them.
+    /// The rooms as the store has them. Sees to it that the lobby and the settings' room are among them.
     pub(crate) async fn rooms(&self) -> Result<Vec<Room>> {
-        let rooms = self.store.rooms().await?;
+        let mut rooms = self.store.rooms().await?;
+        for name in [RoomName::lobby(), self.settings.settings().room] {
+            if let Err(place) = rooms.binary_search_by(|room| room.name.cmp(&name)) {
+                rooms.insert(place, self.store.put_room(PutRoom::ensure(name)).await?);
+            }
+        }
         for room in &rooms {
             self.note(room.clone());
         }
@@ -114,7 +119,8 @@ impl Desk {
         }
     }
 
-    fn known(&self, id: RoomId) -> Option<Room> {
+    /// The room as it was last seen.
+    pub(crate) fn known(&self, id: RoomId) -> Option<Room> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 

@@ -1,9 +1,12 @@
 //! What changes a list: the one ordered stream of events that every face follows, as JSON.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    lifetime::Millis,
+    error::Error,
+    lifetime::{Lifetime, Millis},
     message::{Message, MessageId},
     room::{Room, RoomName},
 };
@@ -22,7 +25,7 @@ pub enum Why {
 }
 
 /// The link to the store.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub enum Link {
@@ -42,6 +45,39 @@ pub enum Link {
         #[cfg_attr(test, ts(type = "number"))]
         since: Millis,
     },
+    /// It answers, and lets this client do nothing: tried again only when somebody asks.
+    Refused {
+        /// Why.
+        message: String,
+    },
+}
+
+/// A message that waits to be sent.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Waiting {
+    /// It will have this id.
+    pub id: MessageId,
+    /// The room it is for.
+    pub room: RoomName,
+    /// The text as typed.
+    pub message: String,
+    /// What it will live for once it is accepted.
+    pub lifetime: Lifetime,
+    /// To be seen once.
+    pub once: bool,
+    /// Why it is not tried again by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub failure: Option<Error>,
+}
+
+/// Everything but what somebody wrote: logs may show this.
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, lifetime, once, failure, .. } = self;
+        write!(f, "Waiting {{ id: {id}, lifetime: {lifetime}, once: {once}, failure: {failure:?}, .. }}")
+    }
 }
 
 /// One event. Applying it twice changes nothing.
@@ -90,6 +126,18 @@ pub enum Event {
     },
     /// What is shown may be stale: a new snapshot follows in this stream.
     Reset,
+    /// The server forgot everything, because it was restarted without its data; `reset` follows.
+    Forgot,
+    /// A message of one's own that the store has not accepted yet. Told again where something about it changes.
+    Waiting {
+        /// It.
+        message: Waiting,
+    },
+    /// A message of one's own waited too long: it is erased, and was not sent.
+    Unsent {
+        /// Which.
+        id: MessageId,
+    },
     /// The link to the store.
     Link {
         /// Its state.

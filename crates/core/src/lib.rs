@@ -1,7 +1,7 @@
 //! The messenger: messages, lifetimes and stores. No window, no web server, no terminal: those are faces over [`api::Api`].
 //!
 //! ```text
-//! face --> api::Api --> messenger::Messenger --> store::Store { memory | sled }
+//! face --> api::Api --> messenger::Messenger --> store::Store { memory | sled | redis }
 //!   ^                          |                      |
 //!   +------ event::Event <-----+------ store::Change <+
 //! ```
@@ -16,6 +16,7 @@ pub mod lifetime;
 pub mod markup;
 pub mod message;
 pub mod messenger;
+mod outbox;
 pub mod room;
 pub mod session;
 pub mod settings;

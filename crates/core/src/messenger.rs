@@ -17,9 +17,10 @@ use crate::{
         Api, ClaimMessage, GetAllMessages, Konnichiwa, Messages, SetLifetime, Show, Subscribe, Subscription,
         SubscriptionId,
     },
-    clock::{Clock, Stopwatch, StoreTime},
+    clock::{Clock, StoreTime},
     desk::Desk,
     error::{Code, Error, Result},
+    lifetime::Millis,
     message::{Message, MessageId, Payload, SaveMessage, Stamp, validate_text},
     room::{PutRoom, Room, RoomName},
     settings::SettingsFile,
@@ -39,17 +40,52 @@ pub struct Messenger {
 }
 
 impl Messenger {
-    /// Over this store, speaking as the settings say. Sees to it that the settings' room and the lobby are there.
-    pub async fn new(store: Arc<dyn Store>, settings: SettingsFile, clock: Arc<dyn Clock>) -> Result<Self> {
+    /// Over this store, speaking as the settings say.
+    pub fn new(store: Arc<dyn Store>, settings: SettingsFile, clock: Arc<dyn Clock>) -> Self {
         let desk = Arc::new(Desk::new(store, settings, StoreTime::new(clock)));
-        for room in [RoomName::lobby(), desk.settings.settings().room] {
-            desk.note(desk.store.put_room(PutRoom::ensure(room)).await?);
-        }
-        Ok(Self { desk, subscriptions: Mutex::default(), last_subscription: AtomicU64::new(0) })
+        Self { desk, subscriptions: Mutex::default(), last_subscription: AtomicU64::new(0) }
     }
 
     fn subscriptions(&self) -> MutexGuard<'_, HashMap<SubscriptionId, mpsc::Sender<subscription::Command>>> {
         self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Accepts a message, but not once the store's clock is past `not_after`: for what is tried again after an unknown
+    /// outcome.
+    pub(crate) async fn save(&self, request: SaveMessage, not_after: Option<Millis>) -> Result<Stamp> {
+        validate_text(&request.message)?;
+        let desk = &self.desk;
+        // Known almost always; what a server forgot since is made anew.
+        let room = match desk.known(request.room.id()) {
+            Some(room) => room,
+            None => desk.ensure(&request.room).await?,
+        };
+        let author = desk.settings.author();
+        let payload = |text| Payload { device: author.device, author: author.name.clone(), text }.encode();
+        let (shown, once) = match request.once {
+            true => (String::new(), Some(request.message.into_bytes())),
+            false => (request.message, None),
+        };
+        let new = NewRecord {
+            id: request.id.unwrap_or_else(MessageId::random),
+            room: request.room.id(),
+            lifetime: request.lifetime.unwrap_or(room.lifetime),
+            not_after: not_after,
+            payload: payload(shown)?,
+            once,
+        };
+        match desk.store.save(new.clone()).await {
+            Err(error) if error.code == Code::NotFound => {
+                desk.ensure(&request.room).await?;
+                desk.store.save(new).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// What changes in the store, and its clock as far as it is known: for the outbox.
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     fn command(&self, subscription: SubscriptionId, command: subscription::Command) -> Result<()> {
@@ -66,24 +102,7 @@ impl Messenger {
 #[async_trait]
 impl Api for Messenger {
     async fn save_message(&self, request: SaveMessage) -> Result<Stamp> {
-        validate_text(&request.message)?;
-        let desk = &self.desk;
-        let room = desk.ensure(&request.room).await?;
-        let author = desk.settings.author();
-        let payload = |text| Payload { device: author.device, author: author.name.clone(), text }.encode();
-        let (shown, once) = match request.once {
-            true => (String::new(), Some(request.message.into_bytes())),
-            false => (request.message, None),
-        };
-        let new = NewRecord {
-            id: request.id.unwrap_or_else(MessageId::random),
-            room: request.room.id(),
-            lifetime: request.lifetime.unwrap_or(room.lifetime),
-            not_after: None,
-            payload: payload(shown)?,
-            once,
-        };
-        desk.store.save(new).await
+        self.save(request, None).await
     }
 
     async fn get_message(&self, id: MessageId) -> Result<Message> {
@@ -121,16 +140,17 @@ impl Api for Messenger {
     }
 
     async fn konnichiwa(&self) -> Result<Konnichiwa> {
-        let watch = Stopwatch::start();
         let health = self.desk.store.health().await?;
         self.desk.time.sample(health.now);
         Ok(Konnichiwa {
             greeting: "Konnichiwa!".to_owned(),
-            kind: health.kind.to_owned(),
+            kind: health.kind,
             version: health.version,
-            round_trip: watch.millis(),
+            round_trip: health.round_trip,
             clock_difference: self.desk.time.ahead_of_wall(),
             now: health.now,
+            findings: health.findings,
+            skipped: health.skipped,
         })
     }
 
@@ -177,7 +197,7 @@ mod tests {
         let settings = SettingsFile::load_from(&folder.path().join("settings.json")).unwrap();
         let clock = Arc::new(TestClock::default());
         let store = Arc::new(MemoryStore::open(clock.clone()));
-        let messenger = Messenger::new(store.clone(), settings, clock.clone()).await.unwrap();
+        let messenger = Messenger::new(store.clone(), settings, clock.clone());
         Bench { messenger, store, clock, _folder: folder }
     }
 

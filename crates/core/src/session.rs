@@ -2,7 +2,8 @@
 //! about itself (`status`, `configure`) is answered also while no store can be opened.
 
 use std::{
-    sync::{Arc, Weak},
+    path::PathBuf,
+    sync::{Arc, PoisonError, Weak},
     time::Duration,
 };
 
@@ -10,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use crate::{
-    api::Api,
+    api::{Api, Konnichiwa},
     clock::SystemClock,
     error::Result,
     folders,
     messenger::Messenger,
-    settings::{Configure, Settings, SettingsFile, proposed_name},
-    store::{self, Address, Store},
+    outbox::Outbox,
+    settings::{Configure, Connect, Settings, SettingsFile, proposed_name},
+    store::{self, Access, Address, Password, Store, redis::RedisStore},
 };
 
 /// What `status` answers.
@@ -29,15 +31,31 @@ pub struct Status {
     pub proposed_name: String,
     /// The embedded store's folder as people read it; empty where the store is not on this computer.
     pub folder: String,
+    /// The server; absent where the store is on this computer.
+    #[cfg_attr(test, ts(optional))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
     /// How many messages wait to be sent.
-    pub waiting: u32,
+    pub waiting: usize,
+}
+
+/// A server, as far as people need to know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Server {
+    /// Its host's name.
+    pub name: String,
+    /// Whether nobody on the way can read what is sent.
+    pub private: bool,
 }
 
 /// The settings, and the store that they name.
 #[derive(Debug)]
 pub struct Session {
     settings: SettingsFile,
-    address: Address,
+    target: std::sync::Mutex<(Address, Access)>,
+    /// Where a window keeps what waits for a server; other faces have no outbox, and fail where the server is away.
+    outbox: Option<PathBuf>,
     open: Mutex<Option<Open>>,
 }
 
@@ -45,7 +63,11 @@ pub struct Session {
 #[derive(Debug)]
 struct Open {
     api: Arc<dyn Api>,
-    store: Weak<dyn Store>,
+    outbox: Option<Arc<Outbox>>,
+    /// All that are open, to see when they are closed.
+    stores: Vec<Weak<dyn Store>>,
+    /// The embedded store, open beside a server only so that its deadlines are kept.
+    _beside: Option<Arc<dyn Store>>,
 }
 
 /// How long a close waits for what is under way, in steps.
@@ -54,8 +76,18 @@ const CLOSING_STEPS: usize = 400;
 
 impl Session {
     /// A session on the store of this address; nothing is opened yet.
-    pub fn new(settings: SettingsFile, address: Address) -> Self {
-        Self { settings, address, open: Mutex::default() }
+    pub fn new(settings: SettingsFile, address: Address, access: Access) -> Self {
+        Self { settings, target: std::sync::Mutex::new((address, access)), outbox: None, open: Mutex::default() }
+    }
+
+    /// The same for a window: what the server cannot take yet waits in this folder, and a server that is away is no
+    /// error.
+    pub fn with_outbox(self, folder: PathBuf) -> Self {
+        Self { outbox: Some(folder), ..self }
+    }
+
+    fn target(&self) -> (Address, Access) {
+        self.target.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Every operation. Opens the store if it is not open, once for all who ask; where that fails, the next call tries
@@ -65,19 +97,38 @@ impl Session {
         if let Some(open) = open.as_ref() {
             return Ok(open.api.clone());
         }
-        let store = store::open(&self.address).await?;
-        let weak = Arc::downgrade(&store);
-        let api: Arc<dyn Api> = Arc::new(Messenger::new(store, self.settings.clone(), Arc::new(SystemClock)).await?);
-        *open = Some(Open { api: api.clone(), store: weak });
+        let opened = self.open().await?;
+        let api = opened.api.clone();
+        *open = Some(opened);
         Ok(api)
+    }
+
+    async fn open(&self) -> Result<Open> {
+        let (address, access) = self.target();
+        let clock = Arc::new(SystemClock);
+        let messenger = |store| Arc::new(Messenger::new(store, self.settings.clone(), clock.clone()));
+        let (Address::Redis(redis), Some(folder)) = (&address, &self.outbox) else {
+            let store = store::open(&address, &access).await?;
+            let stores = vec![Arc::downgrade(&store)];
+            return Ok(Open { api: messenger(store), outbox: None, stores, _beside: None });
+        };
+        let store: Arc<dyn Store> = Arc::new(RedisStore::start(redis.clone(), access, clock.clone())?);
+        let own = store::open(&Address::Sled { folder: folder.clone() }, &Access::default()).await?;
+        // Free, damaged or another process's: this window does not need it.
+        let beside = match "sled:".parse() {
+            Ok(address) => store::open(&address, &Access::default()).await.ok(),
+            Err(_) => None,
+        };
+        let stores = [Some(&store), Some(&own), beside.as_ref()].into_iter().flatten().map(Arc::downgrade).collect();
+        let outbox = Arc::new(Outbox::open(messenger(store), own, redis.to_string()).await?);
+        Ok(Open { api: outbox.clone(), outbox: Some(outbox), stores, _beside: beside })
     }
 
     /// Closes the store in order, once its subscriptions have been dropped; gives up after 2 s, as a kill would.
     pub async fn close(&self) {
-        let Some(Open { api, store }) = self.open.lock().await.take() else { return };
-        drop(api);
+        let Some(Open { stores, .. }) = self.open.lock().await.take() else { return };
         for _ in 0..CLOSING_STEPS {
-            if store.strong_count() == 0 {
+            if stores.iter().all(|store| store.strong_count() == 0) {
                 return;
             }
             tokio::time::sleep(CLOSING).await;
@@ -86,29 +137,65 @@ impl Session {
     }
 
     /// Where this session stands.
-    pub fn status(&self) -> Status {
-        let folder = match &self.address {
+    pub async fn status(&self) -> Status {
+        let (address, _) = self.target();
+        let folder = match &address {
             Address::Sled { folder } => folders::shown(folder),
-            Address::Memory => String::new(),
+            Address::Memory | Address::Redis(_) => String::new(),
         };
-        Status { settings: self.settings.settings(), proposed_name: proposed_name(), folder, waiting: 0 }
+        let server = match &address {
+            Address::Redis(redis) => Some(Server { name: redis.label(), private: redis.tls || redis.is_loopback() }),
+            Address::Memory | Address::Sled { .. } => None,
+        };
+        let waiting = match self.open.lock().await.as_ref() {
+            Some(Open { outbox: Some(outbox), .. }) => outbox.waiting(),
+            _ => 0,
+        };
+        let mut settings = self.settings.settings();
+        settings.store = address.to_string();
+        Status { settings, proposed_name: proposed_name(), folder, server, waiting }
     }
 
     /// Changes settings; `invalid` where they break a limit.
-    pub fn configure(&self, change: Configure) -> Result<Status> {
+    pub async fn configure(&self, change: Configure) -> Result<Status> {
         self.settings.configure(change)?;
-        Ok(self.status())
+        Ok(self.status().await)
+    }
+
+    /// Whether a store would answer, without going over to it.
+    pub async fn test(&self, connect: Connect) -> Result<Konnichiwa> {
+        let (address, access) = self.settings.wanted(&connect)?;
+        let store = store::open(&address, &access).await?;
+        Messenger::new(store, self.settings.clone(), Arc::new(SystemClock)).konnichiwa().await
+    }
+
+    /// Goes over to another store, once that has answered, and keeps it in the settings. Subscriptions must have been
+    /// dropped.
+    pub async fn connect(&self, connect: Connect) -> Result<Status> {
+        let (address, access) = self.settings.wanted(&connect)?;
+        if matches!(address, Address::Redis(_)) {
+            store::open(&address, &access).await?.health().await?;
+        }
+        self.settings.keep(&address, &access)?;
+        self.close().await;
+        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = (address, access);
+        Ok(self.status().await)
+    }
+
+    /// Opens with another password from the next call on, without keeping it.
+    pub fn set_password(&self, password: Password) {
+        self.target.lock().unwrap_or_else(PoisonError::into_inner).1.password = Some(password);
     }
 
     /// Where the store is.
-    pub fn address(&self) -> &Address {
-        &self.address
+    pub fn address(&self) -> Address {
+        self.target().0
     }
 
     /// Moves a damaged embedded store aside, so that the next `api` opens an empty one.
     pub async fn start_empty(&self) -> Result<()> {
         self.close().await;
-        store::start_empty(&self.address)
+        store::start_empty(&self.address())
     }
 }
 
@@ -123,7 +210,7 @@ mod tests {
         let settings = SettingsFile::load_from(&home.path().join("settings.json")).unwrap();
         let session = || {
             let address = Address::Sled { folder: home.path().join("store") };
-            Session::new(settings.clone(), address)
+            Session::new(settings.clone(), address, Access::default())
         };
         let first = session();
         let api = first.api().await.unwrap();

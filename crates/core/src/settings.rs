@@ -1,12 +1,14 @@
-//! `settings.json`: the display name, this device's id, the store's address and the room. Never a secret.
+//! `settings.json`: the display name, this device's id, the store's address and the room. Never a secret: the password
+//! stands in a file of its own beside it, `password`, for this user alone.
 //!
-//! Variables (`TEMP_MESSENGER_STORE`, `TEMP_MESSENGER_ROOM`) go before the file; a face's own options before both.
+//! Variables (`TEMP_MESSENGER_STORE`, `TEMP_MESSENGER_ROOM`, `TEMP_MESSENGER_PASSWORD`) go before the files; a face's own
+//! options before both.
 
 use std::{
-    fs,
-    io::{ErrorKind, Read, Write},
+    fmt, fs,
+    io::{self, ErrorKind, Read, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -18,7 +20,7 @@ use crate::{
     folders,
     message::{Author, validate_name},
     room::RoomName,
-    store::Address,
+    store::{Access, Address, Password},
 };
 
 /// A settings file larger than this is not ours, in bytes.
@@ -34,6 +36,61 @@ pub struct Settings {
     pub store: String,
     /// The room that is open.
     pub room: RoomName,
+    /// How a server is trusted over TLS.
+    #[serde(default)]
+    pub tls: Tls,
+}
+
+/// Files for TLS; absent: the system's own authorities, and no certificate of one's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Tls {
+    /// PEM certificates that alone are trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub authority: Option<PathBuf>,
+    /// The client's own PEM certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub certificate: Option<PathBuf>,
+    /// Its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub key: Option<PathBuf>,
+}
+
+impl Tls {
+    /// With a password, what opens a server; `invalid` for a certificate without its key.
+    pub fn access(self, password: Option<Password>) -> Result<Access> {
+        let certificate = match (self.certificate, self.key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err(Error::new(Code::Invalid, "a certificate of one's own needs its key, and the key its certificate")),
+        };
+        Ok(Access { password, authority: self.authority, certificate })
+    }
+}
+
+/// A store to go over to, as a person writes it down. `Debug` shows no password.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Connect {
+    /// Its address.
+    pub store: String,
+    /// A new password; absent: the one that is kept for this address.
+    #[serde(default)]
+    #[cfg_attr(test, ts(optional))]
+    pub password: Option<String>,
+    /// How it is trusted.
+    #[serde(default)]
+    #[cfg_attr(test, ts(as = "Option<Tls>", optional))]
+    pub tls: Tls,
+}
+
+impl fmt::Debug for Connect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Connect {{ store: {:?}, tls: {:?}, .. }}", self.store, self.tls)
+    }
 }
 
 /// What `configure` takes: what is given is changed.
@@ -76,11 +133,8 @@ impl SettingsFile {
 
     /// The same from another file.
     pub fn load_from(path: &Path) -> Result<Self> {
-        let found = match fs::File::open(path) {
-            Ok(file) => {
-                let mut text = String::new();
-                let read = file.take(LARGEST_FILE).read_to_string(&mut text);
-                read.map_err(|error| folders::trouble(path, &error))?;
+        let found = match read(path) {
+            Ok(text) => {
                 let corrupt = |error: String| {
                     Error::new(Code::Corrupt, format!("{} cannot be read: {error}", folders::shown(path)))
                 };
@@ -89,7 +143,8 @@ impl SettingsFile {
                 found
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let settings = Settings { name: None, store: "sled:".to_owned(), room: RoomName::lobby() };
+                let (store, tls) = ("sled:".to_owned(), Tls::default());
+                let settings = Settings { name: None, store, room: RoomName::lobby(), tls };
                 let new = File { device: Uuid::new_v4(), settings };
                 new.write(path)?;
                 new
@@ -114,6 +169,61 @@ impl SettingsFile {
     /// Where the store is.
     pub fn address(&self) -> Result<Address> {
         self.settings().store.parse()
+    }
+
+    /// What opens this address: the variable's password, or the one that is kept, which is for the kept address alone.
+    pub fn access(&self, address: &Address) -> Result<Access> {
+        let settings = self.file().settings.clone();
+        let password = match std::env::var("TEMP_MESSENGER_PASSWORD") {
+            Ok(password) => Password::new(password),
+            Err(_) if settings.store.parse().is_ok_and(|kept: Address| kept == *address) => self.kept_password()?,
+            Err(_) => None,
+        };
+        settings.tls.access(password)
+    }
+
+    fn kept_password(&self) -> Result<Option<Password>> {
+        let path = self.password_path();
+        match read(&path) {
+            Ok(text) => Ok(Password::new(text)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(folders::trouble(&path, &error)),
+        }
+    }
+
+    fn password_path(&self) -> PathBuf {
+        self.path.with_file_name("password")
+    }
+
+    /// The address and access that somebody asks for; a password that is not given is the one kept for that address.
+    pub fn wanted(&self, connect: &Connect) -> Result<(Address, Access)> {
+        let address: Address = connect.store.trim().parse()?;
+        let password = match &connect.password {
+            Some(password) => Password::new(password.as_str()),
+            None => self.access(&address)?.password,
+        };
+        Ok((address, connect.tls.clone().access(password)?))
+    }
+
+    /// Keeps an address, what opens it, and nothing of what opened the one before. The password first: an address
+    /// must never meet another one's.
+    pub fn keep(&self, address: &Address, access: &Access) -> Result<()> {
+        let mut file = self.file();
+        let path = self.password_path();
+        match &access.password {
+            Some(password) => write_whole(&path, password.reveal().as_bytes())?,
+            None => match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(folders::trouble(&path, &error)),
+                _ => {}
+            },
+        }
+        let mut changed = file.clone();
+        changed.settings.store = address.to_string();
+        let (certificate, key) = access.certificate.clone().unzip();
+        changed.settings.tls = Tls { authority: access.authority.clone(), certificate, key };
+        changed.write(&self.path)?;
+        *file = changed;
+        Ok(())
     }
 
     /// Who speaks on this device; before the first start, by the system's user name.
@@ -146,15 +256,27 @@ impl SettingsFile {
 impl File {
     /// Whole or not at all: a new file, synced, then renamed.
     fn write(&self, path: &Path) -> Result<()> {
-        let trouble = |error| folders::trouble(path, &error);
-        let new = path.with_extension("json.new");
         let text = serde_json::to_vec_pretty(self)
             .map_err(|error| Error::new(Code::Internal, format!("the settings cannot be written: {error}")))?;
-        let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(trouble)?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(trouble)?;
-        fs::rename(&new, path).map_err(trouble)
+        write_whole(path, &text)
     }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(LARGEST_FILE).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// For this user alone; a new file, synced, then renamed.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let trouble = |error| folders::trouble(path, &error);
+    let mut new = path.to_path_buf().into_os_string();
+    new.push(".new");
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(trouble)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(trouble)?;
+    fs::rename(&new, path).map_err(trouble)
 }
 
 /// The system's user name, as a proposal.
@@ -176,6 +298,30 @@ mod tests {
         let second = SettingsFile::load_from(&path).unwrap();
         assert_eq!(second.author(), first.author());
         assert_eq!(second.author().name, "Ana");
+    }
+
+    #[test]
+    fn a_password_has_a_file_of_its_own_and_stays_with_its_address() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.json");
+        let file = SettingsFile::load_from(&path).unwrap();
+        let connect = |store: &str, password: Option<&str>| Connect {
+            store: store.to_owned(),
+            password: password.map(str::to_owned),
+            tls: Tls::default(),
+        };
+        let (address, access) = file.wanted(&connect("redis://a", Some("swordfish"))).unwrap();
+        file.keep(&address, &access).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(folder.path().join("password")).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(!fs::read_to_string(&path).unwrap().contains("swordfish"));
+        assert!(!format!("{:?}", connect("redis://a", Some("swordfish"))).contains("swordfish"));
+        let again = SettingsFile::load_from(&path).unwrap();
+        assert_eq!(again.wanted(&connect("redis://a:6379", None)).unwrap().1.password, access.password);
+        assert_eq!(again.wanted(&connect("redis://b", None)).unwrap().1.password, None, "never to another server");
+        let (other, nothing) = again.wanted(&connect("redis://b", None)).unwrap();
+        again.keep(&other, &nothing).unwrap();
+        assert!(!folder.path().join("password").exists());
     }
 
     #[test]

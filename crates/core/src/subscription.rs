@@ -12,9 +12,8 @@ use tokio::sync::mpsc;
 
 use crate::{
     api::Subscribe,
-    clock::Stopwatch,
     desk::Desk,
-    error::Result,
+    error::{Code, Error, Result},
     event::{Event, Link, Why},
     lifetime::Millis,
     message::{Message, MessageId},
@@ -25,8 +24,9 @@ use crate::{
 
 /// How many events wait for a receiver that does not keep up, before the store's changes wait too.
 const WAITING: usize = 256;
-/// How long until a snapshot that failed is tried again.
+/// How long until a snapshot that failed is tried again; one of a store that is away comes when that is back.
 const RETRY: Duration = Duration::from_secs(1);
+const RETRY_AWAY: Duration = Duration::from_secs(10);
 
 /// What a face asks of its subscription.
 #[derive(Debug)]
@@ -46,7 +46,17 @@ pub(crate) async fn start(
     let (events, received) = mpsc::channel(WAITING);
     let deadlines = request.expiry.then(Deadlines::default);
     let mut forwarder = Forwarder { desk, open: request.rooms, events, deadlines };
-    let snapshot = forwarder.read_snapshot().await?;
+    // A store that is away is no error: what waits to be sent can be shown meanwhile.
+    let snapshot = match forwarder.read_snapshot().await {
+        Ok(snapshot) => Some(snapshot),
+        Err(error) => match forwarder.away(&error) {
+            Some(link) => {
+                let _ = forwarder.emit(Event::Link { link }).await;
+                None
+            }
+            None => return Err(error),
+        },
+    };
     tokio::spawn(async move {
         // Ends when the receiver is dropped.
         let _ = forwarder.run(snapshot, changes, asked).await;
@@ -69,17 +79,26 @@ struct Forwarder {
 impl Forwarder {
     async fn run(
         mut self,
-        first: Vec<Event>,
+        first: Option<Vec<Event>>,
         mut changes: Changes,
         mut asked: mpsc::Receiver<Command>,
     ) -> Result<(), Over> {
-        for event in first {
-            self.emit(event).await?;
+        match first {
+            Some(first) => {
+                for event in first {
+                    self.emit(event).await?;
+                }
+            }
+            None => self.snapshot(&mut changes).await?,
         }
         loop {
             let next = self.deadlines.as_ref().and_then(Deadlines::next);
             tokio::select! {
                 change = changes.next() => match change {
+                    Some(Change::Reset) => {
+                        self.emit(Event::Reset).await?;
+                        self.snapshot(&mut changes).await?;
+                    }
                     Some(change) => self.forward(change).await?,
                     None => return Err(Over),
                 },
@@ -118,7 +137,10 @@ impl Forwarder {
                 self.desk.note(room.clone());
                 self.emit(Event::Room { room }).await
             }
-            Change::Reset => self.reset().await,
+            Change::Forgot => self.emit(Event::Forgot).await,
+            Change::Link(link) => self.emit(Event::Link { link }).await,
+            // What it asks for needs the stream itself.
+            Change::Reset => Ok(()),
         }
     }
 
@@ -142,32 +164,51 @@ impl Forwarder {
         }
     }
 
-    /// Tells that what is shown may be stale, then reads everything again until that succeeds.
-    async fn reset(&mut self) -> Result<(), Over> {
-        self.emit(Event::Reset).await?;
-        let snapshot = loop {
-            match self.read_snapshot().await {
-                Ok(snapshot) => break snapshot,
-                Err(error) => {
-                    tracing::warn!(%error, "a snapshot cannot be read");
-                    tokio::select! {
-                        () = tokio::time::sleep(RETRY) => {}
-                        () = self.events.closed() => return Err(Over),
+    /// Reads everything that is shown until that succeeds, and emits it. What changes meanwhile is in it.
+    async fn snapshot(&mut self, changes: &mut Changes) -> Result<(), Over> {
+        loop {
+            let error = match self.read_snapshot().await {
+                Ok(snapshot) => {
+                    for event in snapshot {
+                        self.emit(event).await?;
                     }
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            tracing::warn!(%error, "a snapshot cannot be read");
+            let retry = if self.away(&error).is_some() { RETRY_AWAY } else { RETRY };
+            let pause = tokio::time::sleep(retry);
+            tokio::pin!(pause);
+            loop {
+                tokio::select! {
+                    change = changes.next() => match change {
+                        Some(Change::Link(link)) => self.emit(Event::Link { link }).await?,
+                        Some(Change::Forgot) => self.emit(Event::Forgot).await?,
+                        Some(Change::Reset) => break,
+                        Some(_) => {}
+                        None => return Err(Over),
+                    },
+                    () = &mut pause => break,
+                    () = self.events.closed() => return Err(Over),
                 }
             }
-        };
-        for event in snapshot {
-            self.emit(event).await?;
         }
-        Ok(())
+    }
+
+    /// The link of a store that does not answer, or answers with no.
+    fn away(&self, error: &Error) -> Option<Link> {
+        match error.code {
+            Code::Unreachable => Some(Link::Offline { since: self.desk.time.wall() }),
+            Code::Refused => Some(Link::Refused { message: error.message.clone() }),
+            _ => None,
+        }
     }
 
     /// The rooms, then the newest page of each open room, then the link.
     async fn read_snapshot(&mut self) -> Result<Vec<Event>> {
-        let watch = Stopwatch::start();
         let health = self.desk.store.health().await?;
-        let link = Link::Connected { round_trip: watch.millis() };
+        let link = Link::Connected { round_trip: health.round_trip };
         self.desk.time.sample(health.now);
         let mut snapshot: Vec<_> = self.desk.rooms().await?.into_iter().map(|room| Event::Room { room }).collect();
         for room in self.open.clone() {
@@ -220,7 +261,7 @@ impl Deadlines {
             }
             // What was missed may have moved or ended; what is alive comes again.
             Event::Reset => *self = Self::default(),
-            Event::Room { .. } | Event::Link { .. } => {}
+            Event::Room { .. } | Event::Link { .. } | Event::Forgot | Event::Waiting { .. } | Event::Unsent { .. } => {}
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ts_rs::{Config, TS};
 
-use crate::{api, error, event, lifetime, markup, message, room, session, settings};
+use crate::{api, error, event, lifetime, markup, message, room, session, settings, store};
 
 fn generated() -> String {
     let config = Config::default();
@@ -28,11 +28,17 @@ fn generated() -> String {
         room::Room,
         event::Why,
         event::Link,
+        event::Waiting,
         event::Event,
         event::Batch,
+        store::Grade,
+        store::Finding,
         api::Konnichiwa,
+        settings::Tls,
+        settings::Connect,
         settings::Settings,
         settings::Configure,
+        session::Server,
         session::Status,
     );
     file

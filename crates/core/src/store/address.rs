@@ -1,7 +1,8 @@
-//! Store addresses: `sled:` (this computer), `sled:DIR`, `memory:`. Parsing only; opening is `store::open`.
+//! Store addresses: `sled:` (this computer), `sled:DIR`, `memory:`, those of `redis`. Parsing only; opening is `store::open`.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
+use super::RedisAddress;
 use crate::{
     error::{Code, Error, Result},
     folders,
@@ -17,6 +18,8 @@ pub enum Address {
         /// Holds `LOCK` and `db/`.
         folder: PathBuf,
     },
+    /// A team's server.
+    Redis(RedisAddress),
 }
 
 impl FromStr for Address {
@@ -27,7 +30,8 @@ impl FromStr for Address {
             Some(("memory", "")) => Ok(Self::Memory),
             Some(("sled", "")) => Ok(Self::Sled { folder: folders::data()?.join("store") }),
             Some(("sled", folder)) => Ok(Self::Sled { folder: PathBuf::from(folder) }),
-            _ => Err(Error::new(Code::Unsupported, "a store address is sled:, sled:FOLDER or memory:")),
+            Some((scheme, _)) if scheme.starts_with("redis") => Ok(Self::Redis(text.parse()?)),
+            _ => Err(Error::new(Code::Unsupported, "a store address is sled:, sled:FOLDER, redis://HOST or memory:")),
         }
     }
 }
@@ -37,6 +41,7 @@ impl fmt::Display for Address {
         match self {
             Self::Memory => f.write_str("memory:"),
             Self::Sled { folder } => write!(f, "sled:{}", folder.display()),
+            Self::Redis(address) => address.fmt(f),
         }
     }
 }

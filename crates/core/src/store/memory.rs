@@ -17,7 +17,7 @@ use super::{
     validate, validate_lifetime,
 };
 use crate::{
-    clock::{Clock, Moment, StoreClock},
+    clock::{Clock, Moment, Stopwatch, StoreClock},
     error::{Code, Error, Result},
     lifetime::{Lifetime, Millis},
     message::{MessageId, Stamp},
@@ -306,8 +306,11 @@ impl Store for MemoryStore {
     }
 
     async fn health(&self) -> Result<Health> {
+        let watch = Stopwatch::start();
         let now = self.shared.clock.read().now;
-        Ok(Health { kind: "memory", version: env!("CARGO_PKG_VERSION").to_owned(), now })
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let round_trip = watch.millis();
+        Ok(Health { kind: "memory".to_owned(), version, round_trip, now, findings: Vec::new(), skipped: 0 })
     }
 
     fn changes(&self) -> Changes {
@@ -331,5 +334,5 @@ mod tests {
         Subject { store, clock, unswept, keep: Box::new(()) }
     }
 
-    crate::store_contract!(open());
+    crate::store_contract!(own_clock: open());
 }

@@ -1,12 +1,14 @@
 //! What a store is, as a contract: [`Store`]. Three implementations stand beside it: `memory` (the reference), `sled`
-//! (this computer), and later Redis (a team). What every one of them must show is in `contract`.
+//! (this computer), and `redis` (a team). What every one of them must show is in `contract`.
 //!
 //! A payload is opaque bytes to a store. Times are milliseconds on the store's own clock; a message is gone when
 //! `now >= deadline`, whatever has been swept. Nothing travels at a deadline: every side knows it.
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+mod health;
 pub mod memory;
+pub mod redis;
 pub mod sled;
 mod sweeper;
 
@@ -18,11 +20,14 @@ use futures_util::Stream;
 use crate::{
     clock::SystemClock,
     error::{Code, Error, Result},
+    event::Link,
     lifetime::{Lifetime, Millis},
     message::{MessageId, Stamp},
     room::{PutRoom, Room, RoomId},
 };
 pub use address::Address;
+pub use self::redis::{Access, Password, RedisAddress};
+pub use health::{Finding, Grade, Health};
 
 mod address;
 
@@ -131,21 +136,14 @@ pub enum Change {
     Room(Room),
     /// Changes may have been missed, or the clock stepped: read again what is shown.
     Reset,
+    /// The server is another one than before, or was restarted without its data; a `Reset` follows.
+    Forgot,
+    /// The link to a store that is not on this computer; that it stands again is told by a `Reset`.
+    Link(Link),
 }
 
 /// The one ordered stream of a store's changes, from the moment it was asked for.
 pub type Changes = Pin<Box<dyn Stream<Item = Change> + Send>>;
-
-/// How a store is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Health {
-    /// `memory`, `sled`, `redis`.
-    pub kind: &'static str,
-    /// The engine's version.
-    pub version: String,
-    /// The store's clock.
-    pub now: Millis,
-}
 
 /// Where messages live until they end. At most ten methods.
 ///
@@ -198,19 +196,25 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn changes(&self) -> Changes;
 }
 
-/// Opens the store of an address; `in_use`, `corrupt`, `unsupported`, `full` where it cannot be opened.
-pub async fn open(address: &Address) -> Result<Arc<dyn Store>> {
+/// Opens the store of an address; `in_use`, `corrupt`, `unsupported`, `full`, `unreachable`, `refused` where it cannot be
+/// opened.
+pub async fn open(address: &Address, access: &Access) -> Result<Arc<dyn Store>> {
     let clock = Arc::new(SystemClock);
     match address {
         Address::Memory => Ok(Arc::new(memory::MemoryStore::open(clock))),
         Address::Sled { folder } => Ok(Arc::new(sled::SledStore::open(folder, clock).await?)),
+        Address::Redis(address) => {
+            let store = redis::RedisStore::start(address.clone(), access.clone(), clock)?;
+            store.connected().await?;
+            Ok(Arc::new(store))
+        }
     }
 }
 
 /// Moves a damaged embedded store aside, so that the next `open` makes an empty one; `in_use` where it is open.
 pub fn start_empty(address: &Address) -> Result<()> {
     match address {
-        Address::Memory => Ok(()),
+        Address::Memory | Address::Redis(_) => Ok(()),
         Address::Sled { folder } => sled::start_empty(folder),
     }
 }

@@ -170,7 +170,37 @@ attempt: number, } | { "state": "offline",
 /**
  * Since when, in ms since 1970.
  */
-since: number, };
+since: number, } | { "state": "refused", 
+/**
+ * Why.
+ */
+message: string, };
+
+export type Waiting = { 
+/**
+ * It will have this id.
+ */
+id: MessageId, 
+/**
+ * The room it is for.
+ */
+room: RoomName, 
+/**
+ * The text as typed.
+ */
+message: string, 
+/**
+ * What it will live for once it is accepted.
+ */
+lifetime: Lifetime, 
+/**
+ * To be seen once.
+ */
+once: boolean, 
+/**
+ * Why it is not tried again by itself.
+ */
+failure?: Failure, };
 
 export type Event = { "event": "saved", 
 /**
@@ -216,7 +246,15 @@ now: number, } | { "event": "room",
 /**
  * It.
  */
-room: Room, } | { "event": "reset" } | { "event": "link", 
+room: Room, } | { "event": "reset" } | { "event": "forgot" } | { "event": "waiting", 
+/**
+ * It.
+ */
+message: Waiting, } | { "event": "unsent", 
+/**
+ * Which.
+ */
+id: MessageId, } | { "event": "link", 
 /**
  * Its state.
  */
@@ -231,6 +269,26 @@ number: number,
  * In order.
  */
 events: Array<Event>, };
+
+export type Grade = "good" | "look" | "unknown";
+
+export type Finding = { 
+/**
+ * What is made of it.
+ */
+grade: Grade, 
+/**
+ * In a few words.
+ */
+title: string, 
+/**
+ * What it means for messages.
+ */
+text: string, 
+/**
+ * What to write into the server's configuration, or to do.
+ */
+remedy?: string, };
 
 export type Konnichiwa = { 
 /**
@@ -256,7 +314,43 @@ clock_difference: number,
 /**
  * The store's clock, in ms.
  */
-now: number, };
+now: number, 
+/**
+ * What an audit of the server found.
+ */
+findings?: Array<Finding>, 
+/**
+ * How many values that are none of ours were skipped.
+ */
+skipped: number, };
+
+export type Tls = { 
+/**
+ * PEM certificates that alone are trusted.
+ */
+authority?: string, 
+/**
+ * The client's own PEM certificate.
+ */
+certificate?: string, 
+/**
+ * Its key.
+ */
+key?: string, };
+
+export type Connect = { 
+/**
+ * Its address.
+ */
+store: string, 
+/**
+ * A new password; absent: the one that is kept for this address.
+ */
+password?: string, 
+/**
+ * How it is trusted.
+ */
+tls?: Tls, };
 
 export type Settings = { 
 /**
@@ -270,7 +364,11 @@ store: string,
 /**
  * The room that is open.
  */
-room: RoomName, };
+room: RoomName, 
+/**
+ * How a server is trusted over TLS.
+ */
+tls: Tls, };
 
 export type Configure = { 
 /**
@@ -281,6 +379,16 @@ name?: string,
  * The room that is open.
  */
 room?: RoomName, };
+
+export type Server = { 
+/**
+ * Its host's name.
+ */
+name: string, 
+/**
+ * Whether nobody on the way can read what is sent.
+ */
+private: boolean, };
 
 export type Status = { 
 /**
@@ -295,6 +403,10 @@ proposed_name: string,
  * The embedded store's folder as people read it; empty where the store is not on this computer.
  */
 folder: string, 
+/**
+ * The server; absent where the store is on this computer.
+ */
+server?: Server, 
 /**
  * How many messages wait to be sent.
  */

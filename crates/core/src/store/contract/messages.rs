@@ -115,7 +115,7 @@ pub async fn a_claim_may_be_repeated_by_its_winner(subject: &Subject) {
     assert_eq!(code(claim(2).await), Code::Taken);
     subject.clock.advance(1);
     assert_eq!(code(claim(1).await), Code::Taken, "not later");
-    subject.clock.advance(10 * MINUTE);
+    subject.clock.advance(11 * MINUTE);
     eventually("the claim is forgotten", async || code(claim(1).await) == Code::NotFound).await;
 }
 

@@ -35,7 +35,7 @@ use super::{
     validate,
 };
 use crate::{
-    clock::{Clock, Moment, StoreClock},
+    clock::{Clock, Moment, Stopwatch, StoreClock},
     error::{Code, Error, Result},
     lifetime::{Lifetime, Millis},
     message::{MessageId, Stamp},
@@ -190,8 +190,10 @@ impl Store for SledStore {
     }
 
     async fn health(&self) -> Result<Health> {
+        let watch = Stopwatch::start();
         let ((), now) = self.read(|engine, _| engine.probe()).await?;
-        Ok(Health { kind: "sled", version: VERSION.to_owned(), now })
+        let (version, round_trip) = (VERSION.to_owned(), watch.millis());
+        Ok(Health { kind: "sled".to_owned(), version, round_trip, now, findings: Vec::new(), skipped: 0 })
     }
 
     fn changes(&self) -> Changes {

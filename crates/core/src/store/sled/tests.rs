@@ -22,7 +22,7 @@ async fn subject() -> Subject {
     Subject { store, clock, unswept, keep: Box::new(folder) }
 }
 
-crate::store_contract!(subject());
+crate::store_contract!(own_clock: subject());
 
 struct Home {
     _keep: TempDir,

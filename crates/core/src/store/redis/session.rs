@@ -1,0 +1,385 @@
+//! The two connections to the server, made, watched and made again as one pair: one for commands, one that blocks in the
+//! feed. Any time-out and any broken connection drops both by force; what follows is a new pair, after a pause that grows.
+//!
+//! The crate's own reconnecting connections are not used: they go on with a half-open connection for ever, and give up
+//! silently.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::{Value, aio::MultiplexedConnection};
+use tokio::sync::{Notify, OnceCell, broadcast, watch};
+
+use super::{
+    address::{Finder, Host},
+    audit, feed,
+    fault::Fault,
+    janitor,
+    scripts::Call,
+    server::{self, ANSWERING, Connection, Target},
+};
+use crate::{
+    clock::{Clock, StoreTime},
+    error::{Code, Error, Result},
+    event::Link,
+    lifetime::Millis,
+    store::{Change, Finding},
+};
+
+/// How long a caller waits for an answer over all connections that are tried meanwhile.
+const PATIENCE: Duration = Duration::from_millis(4_500);
+/// The first pause before a new try, and the longest, in ms.
+const FIRST_PAUSE: Millis = 50;
+const LONGEST_PAUSE: Millis = 10_000;
+/// From this try on the link is called offline.
+const OFFLINE_FROM: u32 = 5;
+/// How often a Sentinel is asked whether the master is still the one, in ms.
+const ASK_AGAIN: Millis = 1_000;
+/// The longest silence of the feed on the boot clock, in ms: longer than its own waits, and than any pause but suspend.
+const LONGEST_SILENCE: Millis = 14_000;
+
+/// What all tasks of a store share.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) target: Target,
+    pub(super) changes: broadcast::Sender<Change>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// The server's clock between two answers.
+    pub(super) time: StoreTime,
+    /// Values under our keys that were none of ours.
+    pub(super) skipped: AtomicU64,
+    state: watch::Sender<State>,
+    urged: Notify,
+    /// The space's random id, as it was when it was first seen.
+    space: Mutex<Option<Vec<u8>>>,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    /// Being connected; whoever asks waits.
+    Trying,
+    Up(Arc<Pair>),
+    /// Whoever asks is told so at once.
+    Down(Error),
+    Closed,
+}
+
+/// One generation of connections, to one server.
+#[derive(Debug)]
+pub(super) struct Pair {
+    commands: Connection,
+    /// Its name and version.
+    pub(super) server: (String, String),
+    pub(super) findings: OnceCell<Vec<Finding>>,
+    /// When the feed last had an answer, on the boot clock.
+    pub(super) heard: AtomicU64,
+    lost: watch::Sender<Option<Error>>,
+}
+
+impl Pair {
+    pub(super) fn connection(&self) -> MultiplexedConnection {
+        self.commands.commands.clone()
+    }
+
+    /// One call on this pair alone.
+    pub(super) async fn send(&self, call: &Call) -> Result<Value, Fault> {
+        let answer = self.send_once(call).await;
+        if let Err(Fault::Lost(error)) = &answer {
+            self.lost.send_replace(Some(error.clone()));
+        }
+        answer
+    }
+
+    async fn send_once(&self, call: &Call) -> Result<Value, Fault> {
+        let mut connection = self.connection();
+        match call.command.query_async(&mut connection).await {
+            Err(error) if error.kind() == redis::ErrorKind::Server(redis::ServerErrorKind::NoScript) => {
+                let Some(script) = call.script else { return Err(error.into()) };
+                // The server was restarted, or its scripts were flushed.
+                let _: Value = script.load_async(&mut connection).await.map(Value::SimpleString)?;
+                Ok(call.command.query_async(&mut connection).await?)
+            }
+            answer => Ok(answer?),
+        }
+    }
+
+    async fn is_lost(&self) -> Fault {
+        let lost = self.lost.subscribe().wait_for(Option::is_some).await.ok().and_then(|lost| lost.clone());
+        lost.map_or_else(|| Fault::lost("the connection ended"), Fault::Lost)
+    }
+}
+
+/// An answer, and whether the call had to be made again after one of unknown outcome.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) value: Value,
+    pub(super) repeated: bool,
+}
+
+impl Session {
+    pub(super) fn new(target: Target, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            target,
+            changes: broadcast::Sender::new(1_024),
+            time: StoreTime::new(clock.clone()),
+            clock,
+            skipped: AtomicU64::new(0),
+            state: watch::Sender::new(State::Trying),
+            urged: Notify::new(),
+            space: Mutex::default(),
+        }
+    }
+
+    /// Waits until the first tries have come to something.
+    pub(super) async fn settled(&self) -> Result<()> {
+        let mut state = self.state.subscribe();
+        let settled = state.wait_for(|state| !matches!(state, State::Trying)).await;
+        match settled.map(|state| state.clone()) {
+            Ok(State::Down(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// One call, on as many pairs as it takes. All calls of ours may be made twice: scripts know what they did.
+    pub(super) async fn call(&self, call: &Call) -> Result<Answer> {
+        let mut last = Error::new(Code::Unreachable, "the server does not answer");
+        let answered = tokio::time::timeout(PATIENCE, async {
+            let mut repeated = false;
+            loop {
+                match self.next_pair().await?.send(call).await {
+                    Ok(value) => return Ok(Answer { value, repeated }),
+                    Err(Fault::Answer(error)) => return Err(error),
+                    Err(Fault::Lost(error)) => (last, repeated) = (error, true),
+                }
+            }
+        });
+        answered.await.unwrap_or(Err(last))
+    }
+
+    /// The pair that stands, once there is one; within a caller's patience.
+    pub(super) async fn pair(&self) -> Result<Arc<Pair>> {
+        let late = |_| Err(Error::new(Code::Unreachable, "the server does not answer"));
+        tokio::time::timeout(PATIENCE, self.next_pair()).await.unwrap_or_else(late)
+    }
+
+    async fn next_pair(&self) -> Result<Arc<Pair>> {
+        let mut state = self.state.subscribe();
+        let usable = |state: &State| match state {
+            State::Trying => false,
+            State::Up(pair) => pair.lost.borrow().is_none(),
+            State::Down(_) | State::Closed => true,
+        };
+        match state.wait_for(usable).await.map(|state| state.clone()) {
+            Ok(State::Up(pair)) => Ok(pair),
+            Ok(State::Down(error)) => Err(error),
+            _ => Err(Error::new(Code::Unreachable, "the store is closed")),
+        }
+    }
+
+    /// Tries now what would wait for its next turn, or for somebody to ask.
+    pub(super) fn urge(&self) {
+        let down = |state: &mut State| {
+            let down = matches!(state, State::Down(_));
+            if down {
+                *state = State::Trying;
+            }
+            down
+        };
+        if self.state.send_if_modified(down) {
+            self.urged.notify_one();
+        }
+    }
+
+    /// Ends everything: the lease is given back, the connections are dropped.
+    pub(super) fn close(&self) {
+        self.state.send_replace(State::Closed);
+    }
+
+    pub(super) fn tell(&self, change: Change) {
+        // Nobody listening is no error.
+        let _ = self.changes.send(change);
+    }
+
+    /// Keeps a pair standing until the session is closed.
+    pub(super) async fn keep(self: Arc<Self>) {
+        let mut state = self.state.subscribe();
+        let closed = async move {
+            // An error means that the session is gone.
+            let _ = state.wait_for(|state| matches!(state, State::Closed)).await;
+        };
+        tokio::select! {
+            () = self.connect_for_ever() => {}
+            () = closed => {}
+        }
+        self.tell(Change::Link(Link::Offline { since: self.clock.wall() }));
+    }
+
+    async fn connect_for_ever(&self) {
+        let mut attempt = 0;
+        let mut since = self.clock.wall();
+        loop {
+            let fault = match self.connect().await {
+                Ok((pair, feed)) => {
+                    attempt = 0;
+                    let fault = self.attend(&pair, feed).await;
+                    since = self.clock.wall();
+                    fault
+                }
+                Err(fault) => fault,
+            };
+            attempt += 1;
+            let wait = match fault {
+                Fault::Answer(error) if error.code != Code::Corrupt => {
+                    tracing::warn!(%error, "the server refuses this client");
+                    self.tell(Change::Link(Link::Refused { message: error.message.clone() }));
+                    self.set(State::Down(error));
+                    // Stops and asks: only a person can do something about it.
+                    None
+                }
+                Fault::Lost(error) | Fault::Answer(error) => {
+                    tracing::info!(%error, attempt, "the link is down");
+                    let offline = attempt >= OFFLINE_FROM;
+                    self.tell(Change::Link(match offline {
+                        true => Link::Offline { since },
+                        false => Link::Reconnecting { attempt },
+                    }));
+                    self.set(if offline { State::Down(error) } else { State::Trying });
+                    Some(pause(attempt))
+                }
+            };
+            tokio::select! {
+                () = self.urged.notified() => {}
+                () = self.sleep(wait.unwrap_or_default()), if wait.is_some() => {}
+            }
+        }
+    }
+
+    fn set(&self, next: State) {
+        self.state.send_if_modified(|state| {
+            let open = !matches!(state, State::Closed);
+            if open {
+                *state = next;
+            }
+            open
+        });
+    }
+
+    /// Waits this long, suspend counted: what was due in a sleep is done on waking.
+    pub(super) async fn sleep(&self, span: Millis) {
+        let until = self.clock.boot() + span;
+        let slept = async {
+            while self.clock.boot() < until {
+                self.clock.wait_until(until).await;
+            }
+        };
+        tokio::select! {
+            () = slept => {}
+            () = tokio::time::sleep(Duration::from_millis(span)) => {}
+        }
+    }
+
+    async fn connect(&self) -> Result<(Arc<Pair>, Connection), Fault> {
+        // Once for both, so that they never speak to two servers.
+        let host = self.target.find().await?;
+        let (commands, feed) =
+            tokio::try_join!(self.target.connect(&host, ANSWERING), self.target.connect(&host, feed::ANSWERING))?;
+        let server = server::version(&mut commands.commands.clone()).await?;
+        let pair = Arc::new(Pair {
+            commands,
+            server,
+            findings: OnceCell::new(),
+            heard: AtomicU64::new(self.clock.boot()),
+            lost: watch::Sender::new(None),
+        });
+        self.enter_space(&pair).await?;
+        Ok((pair, feed))
+    }
+
+    /// Another space than before means that the server forgot everything.
+    async fn enter_space(&self, pair: &Pair) -> Result<(), Fault> {
+        let rooms = self.target.keys.rooms();
+        let field = b"space".as_slice();
+        let new = uuid::Uuid::new_v4().simple().to_string();
+        pair.send(&Call::command("HSETNX").arg(&rooms).arg(field).arg(new)).await?;
+        let found = pair.send(&Call::command("HGET").arg(&rooms).arg(field)).await?;
+        let found = super::reply::bytes(&found)?.to_vec();
+        let before = self.space.lock().unwrap_or_else(PoisonError::into_inner).replace(found.clone());
+        if before.is_some_and(|before| before != found) {
+            self.tell(Change::Forgot);
+        }
+        Ok(())
+    }
+
+    /// Everything that goes on while a pair stands; ends with why it does not any more.
+    async fn attend(&self, pair: &Arc<Pair>, feed: Connection) -> Fault {
+        let begun = match feed::Feed::begin(self, pair, feed).await {
+            Ok(feed) => feed,
+            Err(fault) => return fault,
+        };
+        self.set(State::Up(pair.clone()));
+        tokio::select! {
+            fault = begun.run() => fault,
+            fault = janitor::run(self, pair) => fault,
+            fault = pair.is_lost() => fault,
+            fault = self.watch_silence(pair) => fault,
+            fault = self.watch_master() => fault,
+        }
+    }
+
+    /// A computer that slept, and a peer that died without a word.
+    async fn watch_silence(&self, pair: &Pair) -> Fault {
+        loop {
+            self.clock.wait_until(self.clock.boot() + 1_000).await;
+            if self.clock.boot().saturating_sub(pair.heard.load(Ordering::Relaxed)) > LONGEST_SILENCE {
+                return Fault::lost("the server was silent for too long");
+            }
+        }
+    }
+
+    /// A master that was replaced in good order goes on answering for a while, and what it takes then is lost.
+    async fn watch_master(&self) -> Fault {
+        if !matches!(self.target.address.finder, Finder::Sentinel { .. }) {
+            return std::future::pending().await;
+        }
+        let mut known: Option<Host> = None;
+        loop {
+            if let Ok(host) = self.target.find().await {
+                if known.is_some_and(|known| known != host) {
+                    return Fault::lost("another server has become the master");
+                }
+                known = Some(host);
+            }
+            self.sleep(ASK_AGAIN).await;
+        }
+    }
+
+    /// The audit of the server that is connected, made once a pair.
+    pub(super) async fn findings(&self, pair: &Pair) -> Vec<Finding> {
+        pair.findings.get_or_init(|| audit::findings(self, pair)).await.clone()
+    }
+}
+
+/// Doubles from 50 ms to 10 s, less up to a half, so that a team does not come back all at once.
+fn pause(attempt: u32) -> Millis {
+    let span = (FIRST_PAUSE << attempt.saturating_sub(1).min(16)).min(LONGEST_PAUSE);
+    let [random, ..] = *uuid::Uuid::new_v4().as_bytes();
+    span - span / 2 * Millis::from(random) / 255
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_stay_bounded() {
+        for attempt in 1..100 {
+            let span = (FIRST_PAUSE << (attempt - 1).min(16)).min(LONGEST_PAUSE);
+            assert!((span / 2..=span).contains(&pause(attempt)), "{attempt}");
+        }
+    }
+}
