@@ -31,7 +31,7 @@ async fn home(live: usize) -> Home {
     let settings = SettingsFile::load_from(&path.join("settings.json")).unwrap();
     settings.configure(Configure { name: Some("Mei".to_owned()), room: None }).unwrap();
     let store = Arc::new(SledStore::open(&home.store(), Arc::new(SystemClock)).await.unwrap());
-    let messenger = Messenger::new(store, settings, Arc::new(SystemClock)).await.unwrap();
+    let messenger = Messenger::new(store, settings, Arc::new(SystemClock));
     let request = |n: usize| SaveMessage {
         id: None,
         room: RoomName::lobby(),

@@ -8,6 +8,8 @@ const COMMANDS: &[&str] = &[
     "konnichiwa",
     "status",
     "configure",
+    "test_connection",
+    "connect",
     "events",
     "acknowledge",
     "show",

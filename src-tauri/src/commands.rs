@@ -9,7 +9,7 @@ use temp_messenger_core::{
     message::{MessageId, SaveMessage, Stamp},
     room::RoomName,
     session::{Session, Status},
-    settings::Configure,
+    settings::{Configure, Connect},
 };
 
 use crate::{
@@ -26,6 +26,8 @@ pub(crate) fn plugin() -> TauriPlugin<Wry> {
             konnichiwa,
             status,
             configure,
+            test_connection,
+            connect,
             events,
             acknowledge,
             show,
@@ -54,13 +56,23 @@ async fn konnichiwa(session: State<'_, Session>) -> Result<Konnichiwa> {
 }
 
 #[tauri::command]
-fn status(session: State<'_, Session>) -> Status {
-    session.status()
+async fn status(session: State<'_, Session>) -> Result<Status> {
+    Ok(session.status().await)
 }
 
-#[tauri::command(async)]
-fn configure(session: State<'_, Session>, change: Configure) -> Result<Status> {
-    session.configure(change)
+#[tauri::command]
+async fn configure(session: State<'_, Session>, change: Configure) -> Result<Status> {
+    session.configure(change).await
+}
+
+#[tauri::command]
+async fn test_connection(session: State<'_, Session>, request: Connect) -> Result<Konnichiwa> {
+    session.test(request).await
+}
+
+#[tauri::command]
+async fn connect(session: State<'_, Session>, outlet: State<'_, Outlet>, request: Connect) -> Result<Status> {
+    session.connect(request, || outlet.close()).await
 }
 
 #[tauri::command]
@@ -117,5 +129,5 @@ async fn start_empty(session: State<'_, Session>, outlet: State<'_, Outlet>) -> 
 
 #[tauri::command(async)]
 fn show_folder(session: State<'_, Session>) -> Result<()> {
-    browser::show_folder(session.address())
+    browser::show_folder(&session.address())
 }

@@ -39,7 +39,9 @@ fn open() -> Result<()> {
     };
     let webview = folders::runtime()?.join("webview");
     let settings = SettingsFile::load()?;
-    let session = Session::new(settings.clone(), settings.address()?);
+    let address = settings.address()?;
+    let access = settings.access(&address)?;
+    let session = Session::new(settings, address, access).with_outbox(folders::data()?.join("window"));
     let app = tauri::Builder::default()
         .plugin(commands::plugin())
         .manage(session)

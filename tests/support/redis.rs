@@ -13,8 +13,8 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
 use temp_messenger_core::clock::TestClock;
+use tempfile::TempDir;
 
 use crate::process::Process;
 
@@ -59,7 +59,13 @@ impl Server {
     /// Lets nobody in but `tempmsg` (password `swordfish`) under the minimal ACL, and `admin`, who may do everything.
     pub fn restrict(&self) {
         self.ask(&["ACL", "SETUSER", "admin", "on", ">admin", "~*", "+@all"]);
-        self.ask(&[&["ACL", "SETUSER", "tempmsg", "on", ">swordfish", "resetkeys"][..], &ACL.split_whitespace().collect::<Vec<_>>()].concat());
+        self.ask(
+            &[
+                &["ACL", "SETUSER", "tempmsg", "on", ">swordfish", "resetkeys"][..],
+                &ACL.split_whitespace().collect::<Vec<_>>(),
+            ]
+            .concat(),
+        );
         self.ask(&["ACL", "SETUSER", "default", "off"]);
     }
 
@@ -83,7 +89,8 @@ impl Server {
 
     fn start_with(options: &[&str], clock: Option<(PathBuf, PathBuf)>) -> Self {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut server = Self { process: None, folder: tempfile::tempdir().unwrap(), port: free_port(), options, clock };
+        let mut server =
+            Self { process: None, folder: tempfile::tempdir().unwrap(), port: free_port(), options, clock };
         server.launch();
         server
     }
@@ -159,7 +166,8 @@ impl Server {
     /// All keys, sorted; a test may look, the store may not.
     pub fn keys(&self) -> Vec<String> {
         let answer = self.ask(&["KEYS", "*"]);
-        let mut keys: Vec<_> = answer.lines().skip(1).filter(|line| !line.starts_with('$')).map(str::to_owned).collect();
+        let mut keys: Vec<_> =
+            answer.lines().skip(1).filter(|line| !line.starts_with('$')).map(str::to_owned).collect();
         keys.sort();
         keys
     }

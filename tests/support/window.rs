@@ -170,6 +170,13 @@ impl Window {
         self.part(role, name).await.click().await.unwrap();
     }
 
+    /// Presses a button of the message with this text.
+    pub async fn press_in(&self, text: &str, button: &str) {
+        let script = "const body = [...document.querySelectorAll('article [data-part=body]')].find(body => body.innerText.trim() === arguments[0]); \
+                      body.closest('article').querySelector(`button[aria-label='${arguments[1]}']`).click()";
+        self.run(script, vec![json!(text), json!(button)]).await;
+    }
+
     /// Types into a text box, after what is there.
     pub async fn type_into(&self, name: &str, text: &str) {
         self.part("textbox", name).await.send_keys(text).await.unwrap();

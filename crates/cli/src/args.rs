@@ -1,10 +1,15 @@
 //! What can be asked on the command line, and the help that says so. Values are read where they are used, so that a bad
 //! one gets the same code and sentence as on every other face.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Parser, Subcommand, value_parser};
-use temp_messenger_core::{error::Result, room::RoomName, settings::Settings};
+use temp_messenger_core::{
+    error::Result,
+    room::RoomName,
+    settings::{Settings, SettingsFile, Tls},
+    store::{Access, Address, Password},
+};
 
 /// Messages that are really gone when their time is over.
 ///
@@ -12,12 +17,25 @@ use temp_messenger_core::{error::Result, room::RoomName, settings::Settings};
 #[derive(Parser)]
 #[command(name = "tempmsg", version)]
 pub(crate) struct Call {
-    /// Where the messages are: sled: (this computer), sled:FOLDER, memory:
+    /// Where the messages are: sled: (this computer), sled:FOLDER, redis://[USER@]HOST[:PORT] or another address of a
+    /// server, memory:
     #[arg(long, global = true, env = "TEMP_MESSENGER_STORE", value_name = "URL")]
     pub(crate) store: Option<String>,
     /// Which room
     #[arg(long, global = true, env = "TEMP_MESSENGER_ROOM", value_name = "NAME")]
     pub(crate) room: Option<String>,
+    /// The server's password is in this file; else in TEMP_MESSENGER_PASSWORD, else the one kept for this address
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// PEM certificates that alone are trusted with a rediss:// address
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) authority: Option<PathBuf>,
+    /// A PEM certificate of one's own for the server
+    #[arg(long, global = true, value_name = "FILE", requires = "key")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// Its key
+    #[arg(long, global = true, value_name = "FILE", requires = "certificate")]
+    pub(crate) key: Option<PathBuf>,
     /// Answer in JSON, one object a line; errors too
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -62,6 +80,16 @@ impl Call {
     /// The room that is meant.
     pub(crate) fn room(&self, settings: &Settings) -> Result<RoomName> {
         self.room.as_ref().map_or_else(|| Ok(settings.room.clone()), |room| room.parse())
+    }
+
+    /// What opens the store that is meant.
+    pub(crate) fn access(&self, settings: &SettingsFile, address: &Address) -> Result<Access> {
+        let mut access = settings.access(address)?;
+        if let Some(file) = &self.password_file {
+            access.password = Password::from_file(file)?;
+        }
+        let (authority, certificate, key) = (self.authority.clone(), self.certificate.clone(), self.key.clone());
+        Tls { authority, certificate, key }.or(settings.settings().tls).access(access.password)
     }
 
     /// How a further command on the same store and room begins.

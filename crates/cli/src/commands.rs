@@ -13,7 +13,7 @@ use temp_messenger_core::{
     message::{Message, MessageId, SaveMessage},
     room::RoomName,
     session::Session,
-    store::LARGEST_PAGE,
+    store::{Finding, Grade, LARGEST_PAGE},
 };
 
 use crate::{
@@ -51,7 +51,7 @@ pub(crate) async fn run(
     streams: &mut Streams<'_>,
     until: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
-    let settings = session.status().settings;
+    let settings = session.status().await.settings;
     let room = call.room(&settings)?;
     match &call.command {
         Command::Send { text, lifetime } => {
@@ -99,7 +99,7 @@ async fn list(
     if call.json {
         return messages.iter().try_for_each(|message| streams.line(json(message)?));
     }
-    let again = call.again(&session.status().settings);
+    let again = call.again(&session.status().await.settings);
     if messages.is_empty() {
         // For people alone: in a pipe nothing is nothing.
         return match (streams.look.size)() {
@@ -187,13 +187,31 @@ async fn konnichiwa(call: &Call, api: &dyn Api, streams: &mut Streams<'_>) -> Re
     }
     let (kind, version) = (visible(&answer.kind), visible(&answer.version));
     let (round_trip, difference) = (answer.round_trip, answer.clock_difference);
-    streams.line(format_args!("{} {kind} {version}, {round_trip:.1} ms, clock {difference:+} ms", answer.greeting))
+    streams.line(format_args!("{} {kind} {version}, {round_trip:.1} ms, clock {difference:+} ms", answer.greeting))?;
+    for Finding { grade, title, text, remedy } in &answer.findings {
+        let sign = match grade {
+            Grade::Good => "ok",
+            Grade::Look => "!!",
+            Grade::Unknown => "??",
+        };
+        streams.line(format_args!("  {sign}  {}. {}", visible(title), visible(text)))?;
+        if let Some(remedy) = remedy {
+            streams.line(format_args!("      {}", visible(remedy)))?;
+        }
+    }
+    if answer.skipped > 0 {
+        streams.line(format_args!("  ??  {} values that are none of ours were skipped.", answer.skipped))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use clap::Parser;
-    use temp_messenger_core::{settings::SettingsFile, store::Address};
+    use temp_messenger_core::{
+        settings::SettingsFile,
+        store::{Access, Address},
+    };
 
     use super::*;
     use crate::table::tests::terminal;
@@ -208,7 +226,7 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let settings = SettingsFile::load_from(&folder.path().join("settings.json")).unwrap();
         let look = Look { size: || None, ..terminal() };
-        Bench { session: Session::new(settings, Address::Memory), look, _folder: folder }
+        Bench { session: Session::new(settings, Address::Memory, Access::default()), look, _folder: folder }
     }
 
     impl Bench {

@@ -89,7 +89,14 @@ impl Following {
             Event::Page { room, messages, replace, more, now } if room == self.room => {
                 self.page(messages, replace, more, now, &mut outcome);
             }
-            Event::Saved { .. } | Event::Page { .. } | Event::Room { .. } | Event::Reset | Event::Link { .. } => {}
+            Event::Saved { .. }
+            | Event::Page { .. }
+            | Event::Room { .. }
+            | Event::Reset
+            | Event::Forgot
+            | Event::Waiting { .. }
+            | Event::Unsent { .. }
+            | Event::Link { .. } => {}
         }
         outcome
     }

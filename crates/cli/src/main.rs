@@ -6,6 +6,7 @@ mod commands;
 mod failure;
 mod following;
 mod look;
+mod prompt;
 mod screen;
 mod table;
 mod text;
@@ -46,14 +47,18 @@ fn serve(call: &Call) -> Result<(), Failure> {
         Some(store) => store.parse()?,
         None => settings.address()?,
     };
-    let session = Session::new(settings, address);
+    let access = call.access(&settings, &address)?;
+    let session = Session::new(settings, address, access);
     // More than one thread: a reader who keeps standard output waiting must not keep the store from sweeping.
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Error::new(Code::Internal, format!("no threads can be had: {error}")))?;
     let mut output = BufWriter::new(io::stdout());
     let mut streams = Streams { input: &mut io::stdin(), output: &mut output, look: Look::of_this_process() };
-    runtime.block_on(commands::run(call, &session, &mut streams, until::ended()))?;
+    runtime.block_on(async {
+        prompt::ask_where_needed(&session).await?;
+        commands::run(call, &session, &mut streams, until::ended()).await
+    })?;
     Ok(output.flush()?)
 }
 

@@ -3,10 +3,9 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, IsTerminal, Write, stdin},
+    io::{self, Write},
 };
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use temp_messenger_core::{
     event::{Event, Link},
     lifetime::Millis,
@@ -17,6 +16,7 @@ use temp_messenger_core::{
 
 use crate::{
     look::{Look, Size},
+    prompt::Silence,
     table::Table,
     text::visible,
 };
@@ -53,8 +53,9 @@ impl<'a> Screen<'a> {
         address: &Address,
     ) -> io::Result<Self> {
         let place = match address {
-            Address::Memory => "in memory",
-            Address::Sled { .. } => "on this computer",
+            Address::Memory => "in memory".to_owned(),
+            Address::Sled { .. } => "on this computer".to_owned(),
+            Address::Redis(redis) => format!("on {}", redis.label()),
         };
         let place = format!("  {}, {place}", visible(room.as_str()));
         output.write_all(ENTER.as_bytes())?;
@@ -69,6 +70,7 @@ impl<'a> Screen<'a> {
             Link::Connected { round_trip } => format!("connected {round_trip:.1} ms"),
             Link::Reconnecting { attempt } => format!("reconnecting, try {attempt}"),
             Link::Offline { .. } => "offline".to_owned(),
+            Link::Refused { .. } => "refused".to_owned(),
         };
     }
 
@@ -88,7 +90,8 @@ impl<'a> Screen<'a> {
                 }
             }
             Event::Ended { id, .. } => self.messages.retain(|_, message| message.id != id),
-            Event::Page { .. } | Event::Room { .. } | Event::Reset | Event::Link { .. } => {}
+            // What is told here is saved, moved or ended.
+            _ => {}
         }
     }
 
@@ -149,25 +152,6 @@ impl Drop for Screen<'_> {
     fn drop(&mut self) {
         // Where it cannot be written to, there is no terminal to give back.
         let _ = self.output.write_all(LEAVE.as_bytes()).and_then(|()| self.output.flush());
-    }
-}
-
-/// What is typed is not written onto the screen; as before when dropped.
-struct Silence(Termios);
-
-impl Silence {
-    fn begin() -> Option<Self> {
-        let before = stdin().is_terminal().then(|| tcgetattr(stdin()).ok()).flatten()?;
-        let mut silent = before.clone();
-        silent.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(stdin(), OptionalActions::Now, &silent).ok()?;
-        Some(Self(before))
-    }
-}
-
-impl Drop for Silence {
-    fn drop(&mut self) {
-        let _ = tcsetattr(stdin(), OptionalActions::Flush, &self.0);
     }
 }
 

@@ -6,7 +6,7 @@ use temp_messenger_core::{
     api::{Show, Subscribe},
     clock::{StoreTime, SystemClock},
     error::{Code, Error},
-    event::Event,
+    event::{Event, Link},
     room::RoomName,
     session::Session,
 };
@@ -47,7 +47,7 @@ pub(crate) async fn watch(
     let mut view = match (call.json, (look.size)()) {
         (true, _) => View::Json(output),
         (false, None) => View::Lines { output, look, again },
-        (false, Some(_)) => View::Screen(Screen::enter(output, look, again, &room, session.address())?),
+        (false, Some(_)) => View::Screen(Screen::enter(output, look, again, &room, &session.address())?),
     };
     loop {
         let event = tokio::select! {
@@ -64,6 +64,10 @@ pub(crate) async fn watch(
         }
         if let (Event::Link { link }, View::Screen(screen)) = (&event, &mut view) {
             screen.link(link);
+        }
+        // Nothing will come any more before somebody does something about it.
+        if let Event::Link { link: Link::Refused { message } } = event {
+            return Err(Error::new(Code::Refused, message).into());
         }
         let outcome = following.follow(event);
         for news in outcome.news {

@@ -77,7 +77,6 @@ pub struct Konnichiwa {
     #[cfg_attr(test, ts(type = "number"))]
     pub now: Millis,
     /// What an audit of the server found.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
     /// How many values that are none of ours were skipped.
     #[cfg_attr(test, ts(type = "number"))]

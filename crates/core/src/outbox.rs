@@ -246,7 +246,8 @@ impl Shared {
         self.give_up().await;
         let keys: Vec<_> = self.entries().keys().copied().collect();
         for key in keys {
-            let Some((note, text)) = self.entries().get(&key).map(|entry| (entry.note.clone(), entry.text.clone())) else {
+            let Some((note, text)) = self.entries().get(&key).map(|entry| (entry.note.clone(), entry.text.clone()))
+            else {
                 continue;
             };
             match text {
@@ -361,7 +362,14 @@ impl Shared {
 
     fn note_record(&self, note: &Note) -> Result<NewRecord> {
         let payload = encode(note)?;
-        Ok(NewRecord { id: MessageId::random(), room: self.notes, lifetime: Lifetime::LONGEST, not_after: None, payload, once: None })
+        Ok(NewRecord {
+            id: MessageId::random(),
+            room: self.notes,
+            lifetime: Lifetime::LONGEST,
+            not_after: None,
+            payload,
+            once: None,
+        })
     }
 
     /// Writes a new entry down; both records in one sync.
@@ -380,7 +388,11 @@ impl Shared {
     }
 
     /// Somebody asks for an entry that is there already: a failed one is tried again.
-    async fn ask_again(&self, id: MessageId, asking: oneshot::Sender<Result<Stamp>>) -> Option<oneshot::Sender<Result<Stamp>>> {
+    async fn ask_again(
+        &self,
+        id: MessageId,
+        asking: oneshot::Sender<Result<Stamp>>,
+    ) -> Option<oneshot::Sender<Result<Stamp>>> {
         let key = {
             let mut entries = self.entries();
             match entries.iter_mut().find(|(_, entry)| entry.note.id == id && entry.text.is_some()) {
@@ -418,11 +430,17 @@ impl Shared {
 }
 
 fn encode(value: &impl Serialize) -> Result<Vec<u8>> {
-    postcard::to_allocvec(value).map_err(|error| Error::new(Code::Internal, format!("the outbox cannot be written: {error}")))
+    postcard::to_allocvec(value)
+        .map_err(|error| Error::new(Code::Internal, format!("the outbox cannot be written: {error}")))
 }
 
 /// What waits, then everything that the server and the outbox tell.
-async fn forward(shared: Arc<Shared>, mut told: broadcast::Receiver<Event>, mut inner: Subscription, events: mpsc::Sender<Event>) {
+async fn forward(
+    shared: Arc<Shared>,
+    mut told: broadcast::Receiver<Event>,
+    mut inner: Subscription,
+    events: mpsc::Sender<Event>,
+) {
     let unsent = std::mem::take(&mut *shared.unsent.lock().unwrap_or_else(PoisonError::into_inner));
     let waiting: Vec<_> = shared.entries().values().filter_map(Entry::shown).collect();
     let first = waiting.into_iter().map(|message| Event::Waiting { message });
@@ -453,7 +471,9 @@ impl Api for Outbox {
         let id = request.id.unwrap_or_else(MessageId::random);
         let (asking, answer) = oneshot::channel();
         if let Some(asking) = self.shared.ask_again(id, asking).await {
-            let default = || self.shared.messenger.desk().known(request.room.id()).map_or(Lifetime::DEFAULT, |room| room.lifetime);
+            let default = || {
+                self.shared.messenger.desk().known(request.room.id()).map_or(Lifetime::DEFAULT, |room| room.lifetime)
+            };
             let SaveMessage { room, message, lifetime, once, .. } = request.clone();
             let text = Text { room, message, lifetime: lifetime.unwrap_or_else(default), once };
             if let Err(error) = self.shared.enter(id, text, asking).await {

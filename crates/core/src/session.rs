@@ -169,14 +169,15 @@ impl Session {
         Messenger::new(store, self.settings.clone(), Arc::new(SystemClock)).konnichiwa().await
     }
 
-    /// Goes over to another store, once that has answered, and keeps it in the settings. Subscriptions must have been
-    /// dropped.
-    pub async fn connect(&self, connect: Connect) -> Result<Status> {
+    /// Goes over to another store, once that has answered, and keeps it in the settings. `leave` drops what is
+    /// subscribed to the one before.
+    pub async fn connect(&self, connect: Connect, leave: impl FnOnce()) -> Result<Status> {
         let (address, access) = self.settings.wanted(&connect)?;
         if matches!(address, Address::Redis(_)) {
             store::open(&address, &access).await?.health().await?;
         }
         self.settings.keep(&address, &access)?;
+        leave();
         self.close().await;
         *self.target.lock().unwrap_or_else(PoisonError::into_inner) = (address, access);
         Ok(self.status().await)

@@ -60,12 +60,26 @@ pub struct Tls {
 }
 
 impl Tls {
+    /// What is given here, and the rest as it is there.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            authority: self.authority.or(other.authority),
+            certificate: self.certificate.or(other.certificate),
+            key: self.key.or(other.key),
+        }
+    }
+
     /// With a password, what opens a server; `invalid` for a certificate without its key.
     pub fn access(self, password: Option<Password>) -> Result<Access> {
         let certificate = match (self.certificate, self.key) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
-            _ => return Err(Error::new(Code::Invalid, "a certificate of one's own needs its key, and the key its certificate")),
+            _ => {
+                return Err(Error::new(
+                    Code::Invalid,
+                    "a certificate of one's own needs its key, and the key its certificate",
+                ));
+            }
         };
         Ok(Access { password, authority: self.authority, certificate })
     }
@@ -312,7 +326,9 @@ mod tests {
         };
         let (address, access) = file.wanted(&connect("redis://a", Some("swordfish"))).unwrap();
         file.keep(&address, &access).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(folder.path().join("password")).unwrap().permissions());
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &fs::metadata(folder.path().join("password")).unwrap().permissions(),
+        );
         assert_eq!(mode & 0o777, 0o600);
         assert!(!fs::read_to_string(&path).unwrap().contains("swordfish"));
         assert!(!format!("{:?}", connect("redis://a", Some("swordfish"))).contains("swordfish"));

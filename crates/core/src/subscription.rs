@@ -176,7 +176,7 @@ impl Forwarder {
                 }
                 Err(error) => error,
             };
-            tracing::warn!(%error, "a snapshot cannot be read");
+            tracing::info!(%error, "a snapshot cannot be read");
             let retry = if self.away(&error).is_some() { RETRY_AWAY } else { RETRY };
             let pause = tokio::time::sleep(retry);
             tokio::pin!(pause);

@@ -18,7 +18,7 @@ pub(crate) fn open_link(url: &str) -> Result<()> {
 pub(crate) fn show_folder(address: &Address) -> Result<()> {
     match address {
         Address::Sled { folder } => open(folder),
-        Address::Memory => Err(Error::new(Code::Unsupported, "this store has no folder")),
+        Address::Memory | Address::Redis(_) => Err(Error::new(Code::Unsupported, "this store has no folder")),
     }
 }
 

@@ -1,6 +1,6 @@
 // The only door to the messenger: what the page may ask for, whoever answers. `tauri.ts` implements it for the window.
 
-import type { Batch, Configure, Failure, Konnichiwa, SaveMessage, Stamp, Status } from "./types/core";
+import type { Batch, Configure, Connect, Failure, Konnichiwa, SaveMessage, Stamp, Status } from "./types/core";
 
 export interface Subscription {
   /** A room's newest page, or the page before the message of this `seq`; it comes in the stream. */
@@ -12,6 +12,10 @@ export interface Client {
   status(): Promise<Status>;
   configure(change: Configure): Promise<Status>;
   konnichiwa(): Promise<Konnichiwa>;
+  /** Whether another store would answer, without going over to it. */
+  testConnection(request: Connect): Promise<Konnichiwa>;
+  /** Goes over to another store, once that has answered; subscriptions end. */
+  connect(request: Connect): Promise<Status>;
   saveMessage(request: SaveMessage): Promise<Stamp>;
   deleteMessage(id: string): Promise<void>;
   /** A snapshot of these rooms, then every change. A batch is acknowledged when `apply` returns. */

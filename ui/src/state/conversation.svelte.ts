@@ -1,7 +1,7 @@
 // The messages of one room: changed by events in their order, by the answers to what was sent here, and by the clock.
 // Applying an event twice changes nothing.
 
-import type { Event, Failure, Message, Stamp } from "../api/types/core";
+import type { Event, Failure, Message, Stamp, Waiting } from "../api/types/core";
 import type { Clock } from "./clock";
 import { Item } from "./item.svelte";
 
@@ -66,6 +66,14 @@ export class Conversation {
         if (item && !item.drawn) this.#forget(item, list);
         break;
       }
+      case "waiting":
+        if (event.message.room === this.room) this.#wait(event.message, list);
+        break;
+      case "unsent": {
+        const item = this.#byId.get(event.id);
+        if (item && item.state !== "accepted") this.#drop(item, list);
+        break;
+      }
       case "page":
         if (event.room === this.room) this.#page(event, list);
         break;
@@ -103,6 +111,24 @@ export class Conversation {
     this.#byId.set(item.id, item);
     list.add(item);
     if (arrives) this.onArrival(item);
+  }
+
+  /** One's own that the outbox has: also from before this window was opened. */
+  #wait(message: Waiting, list: Set<Item>): void {
+    let item = this.#byId.get(message.id);
+    if (item?.state === "accepted" || item?.state === "ended") return;
+    if (!item) {
+      item = Item.pending(message.id, message.message, message.lifetime, this.#clock.now());
+      this.#byId.set(item.id, item);
+      list.add(item);
+    }
+    if (message.failure) item.fail(message.failure);
+    else item.retry();
+  }
+
+  /** How many wait to be sent. */
+  get unsent(): number {
+    return this.items.reduce((count, item) => count + (item.state === "pending" ? 1 : 0), 0);
   }
 
   /** One's own, shown at once. */

@@ -2,12 +2,13 @@
 // Events come in batches, in order; what the person does goes out through the client.
 
 import { failure, type Client, type Subscription } from "../api/client";
-import type { Batch, Failure, Link, Room, Status } from "../api/types/core";
+import type { Batch, Connect, Failure, Link, Room, Status } from "../api/types/core";
 import { Announcer } from "./announcer.svelte";
 import { aside } from "./failures";
 import { Clock } from "./clock";
 import { Conversation } from "./conversation.svelte";
 import { Item } from "./item.svelte";
+import { time } from "./lifetimes";
 import { HOUR, DAY } from "./remaining";
 
 /** How long until a store that is open somewhere else is tried again. */
@@ -25,6 +26,10 @@ export class Messenger {
   link = $state.raw<Link | undefined>();
   rooms = $state.raw<Room[]>([]);
   conversation = $state.raw<Conversation | undefined>();
+  /** When the server forgot everything, as people read it. */
+  forgot = $state("");
+  /** How many messages waited too long. */
+  unsent = $state(0);
   readonly announcer = new Announcer();
   readonly clock = new Clock(() => void this.#sample());
   readonly client: Client;
@@ -68,16 +73,34 @@ export class Messenger {
     clearTimeout(this.#retry);
     const conversation = this.#enter(this.status.settings.room);
     try {
-      for (let n = 0; n < FIRST_SAMPLES; n++) await this.#sampleOrThrow();
+      // A server that is away is no trouble: what is written waits for it.
+      if (!this.status.server) await this.#firstSamples();
       this.#subscription = await this.client.events([conversation.room], (batch) => this.#apply(batch));
       this.trouble = undefined;
-      this.#sampling ??= setInterval(() => void this.#sample(), SAMPLE);
+      this.#sampling ??= setInterval(() => {
+        if (this.link?.state === "connected") void this.#sample();
+      }, SAMPLE);
     } catch (reason) {
       this.trouble = failure(reason);
       if (this.trouble.code === "in_use") this.#retry = setTimeout(() => void this.connect(), RETRY);
     } finally {
       this.#connecting = false;
     }
+  }
+
+  /** Goes over to another store, and begins there anew. Rejects with a `Failure` where that does not answer. */
+  async goOver(request: Connect): Promise<void> {
+    this.status = await this.client.connect(request);
+    this.conversation?.close();
+    this.#subscription = undefined;
+    this.conversation = undefined;
+    [this.rooms, this.link, this.forgot, this.unsent] = [[], undefined, "", 0];
+    await this.connect();
+  }
+
+  /** Does not wait for the next try. */
+  tryNow(): void {
+    void this.#sample();
   }
 
   /** The conversation of a room: what waits in it outlives a store that could not be opened. */
@@ -113,6 +136,12 @@ export class Messenger {
         this.rooms = [...others, event.room].sort((a, b) => a.name.localeCompare(b.name));
       } else if (event.event === "link") {
         this.link = event.link;
+        if (event.link.state === "connected" && this.status?.server) void this.#firstSamples().catch(() => undefined);
+      } else if (event.event === "forgot") {
+        this.forgot = time(Date.now());
+        this.announcer.say(`The server forgot everything at ${this.forgot}.`);
+      } else if (event.event === "unsent") {
+        this.unsent += 1;
       }
     }
     this.conversation?.apply(batch.events);
@@ -130,7 +159,8 @@ export class Messenger {
   retry(item: Item): void {
     if (item.failure?.code === "ended") {
       const { text, lifetime } = item;
-      this.conversation?.discard(item);
+      // Should it have arrived after all, it is not there twice.
+      void this.delete(item);
       this.send(text, lifetime);
       return;
     }
@@ -155,6 +185,8 @@ export class Messenger {
   async delete(item: Item): Promise<Failure | undefined> {
     if (item.state !== "accepted") {
       this.conversation?.discard(item);
+      // What waits is erased in the outbox; of what was never accepted there is nothing else to say.
+      await this.client.deleteMessage(item.id).catch(() => undefined);
       return undefined;
     }
     try {
@@ -192,6 +224,10 @@ export class Messenger {
     this.clock.look();
     if (this.trouble?.code === "in_use") void this.connect();
     else if (this.#subscription) void this.#sample();
+  }
+
+  async #firstSamples(): Promise<void> {
+    for (let n = 0; n < FIRST_SAMPLES; n++) await this.#sampleOrThrow();
   }
 
   /** One question at a time: clocks that disagree would ask at every look. */

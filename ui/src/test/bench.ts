@@ -1,7 +1,7 @@
 // A messenger over a client that the test holds in its hands: nothing answers before the test lets it.
 
 import type { Client, Subscription } from "../api/client";
-import type { Batch, Event, Message, SaveMessage, Stamp, Status } from "../api/types/core";
+import type { Batch, Connect, Event, Konnichiwa, Message, SaveMessage, Stamp, Status } from "../api/types/core";
 import { Messenger } from "../state/messenger.svelte";
 
 export const START = Date.UTC(2026, 10, 24, 10, 0, 0);
@@ -16,6 +16,12 @@ export class Bench implements Client {
   name: string | null = "Mei";
   /** What opening the store answers with, where it fails. */
   trouble: unknown;
+  /** What a server answers with, where it says no. */
+  refusal: unknown;
+  store = "sled:";
+  /** How often the store was asked for its now. */
+  asked = 0;
+  connects: Connect[] = [];
   saves: Answer[] = [];
   deleted: string[] = [];
   copied: string[] = [];
@@ -31,14 +37,37 @@ export class Bench implements Client {
   }
 
   status = (): Promise<Status> =>
-    Promise.resolve({ settings: { name: this.name, store: "sled:", room: "lobby" }, proposed_name: "mei", folder: "~/store", waiting: 0 });
+    Promise.resolve({
+      settings: { name: this.name, store: this.store, room: "lobby", tls: {} },
+      proposed_name: "mei",
+      folder: this.store === "sled:" ? "~/store" : "",
+      waiting: 0,
+      ...(this.store === "sled:" ? {} : { server: { name: "redis.home.lan", private: false } }),
+    });
   configure = (change: { name?: string }): Promise<Status> => {
     if (change.name?.trim() === "") return Promise.reject({ code: "invalid", message: "a display name cannot be blank" });
     this.name = change.name ?? this.name;
     return this.status();
   };
-  konnichiwa = () =>
-    Promise.resolve({ greeting: "Konnichiwa!", kind: "sled", version: "0", round_trip: 0.1, clock_difference: 0, now: Date.now() });
+  konnichiwa = (): Promise<Konnichiwa> => {
+    this.asked += 1;
+    return Promise.resolve({ greeting: "Konnichiwa!", kind: "sled", version: "0", round_trip: 0.1, clock_difference: 0, now: Date.now(), findings: [], skipped: 0 });
+  };
+  testConnection = async (request: Connect): Promise<Konnichiwa> => {
+    this.connects.push(request);
+    if (this.refusal) return Promise.reject(this.refusal);
+    const findings = [
+      { grade: "look", title: "It keeps a log on disk", text: "Erased messages stay readable in it.", remedy: "appendonly no" },
+      { grade: "good", title: "No copies elsewhere", text: "The server has no replicas." },
+    ] as const;
+    return { ...(await this.konnichiwa()), kind: "redis", version: "7.0.15", round_trip: 0.4, clock_difference: 12, findings: [...findings] };
+  };
+  connect = (request: Connect): Promise<Status> => {
+    this.connects.push(request);
+    if (this.refusal) return Promise.reject(this.refusal);
+    this.store = request.store;
+    return this.status();
+  };
   saveMessage = (request: SaveMessage): Promise<Stamp> =>
     new Promise((resolve, reject) => {
       const accept = (stamp: Partial<Stamp>): void => {

@@ -17,6 +17,7 @@ use std::{fmt, pin::Pin, sync::Arc};
 use async_trait::async_trait;
 use futures_util::Stream;
 
+pub use self::redis::{Access, Password, RedisAddress};
 use crate::{
     clock::SystemClock,
     error::{Code, Error, Result},
@@ -26,7 +27,6 @@ use crate::{
     room::{PutRoom, Room, RoomId},
 };
 pub use address::Address;
-pub use self::redis::{Access, Password, RedisAddress};
 pub use health::{Finding, Grade, Health};
 
 mod address;

@@ -318,7 +318,7 @@ now: number,
 /**
  * What an audit of the server found.
  */
-findings?: Array<Finding>, 
+findings: Array<Finding>, 
 /**
  * How many values that are none of ours were skipped.
  */

@@ -31,6 +31,13 @@ impl Password {
         (!text.is_empty()).then_some(Self(text))
     }
 
+    /// What stands in a file, less one newline at its end.
+    pub fn from_file(path: &Path) -> Result<Option<Self>> {
+        let text = Zeroizing::new(read(path)?);
+        let text = str::from_utf8(&text).map_err(|_| unusable(path, &"it is no text"))?;
+        Ok(Self::new(text.strip_suffix('\n').unwrap_or(text)))
+    }
+
     /// The password itself, for the server and for its own file alone.
     pub fn reveal(&self) -> &str {
         &self.0
@@ -103,7 +110,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn unusable(path: &Path, why: &dyn fmt::Display) -> Error {
-    Error::new(Code::Invalid, format!("{} cannot be used for TLS: {why}", folders::shown(path)))
+    Error::new(Code::Invalid, format!("{} cannot be used: {why}", folders::shown(path)))
 }
 
 #[cfg(test)]

@@ -204,9 +204,24 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused() {
         for text in [
-            "redis://", "redis://a:0", "redis://a:x", "redis://a/x", "redis://a,b", "redis://a?space=", "redis://a?space=A",
-            "redis://a?db=1", "redis+sentinel://a", "redis+cluster://a/0", "redis+x://a", "http://a", "redis:a", "redis://a b",
-            "redis://@a", "redis://[1.2.3.4]:1", "redis://[::1", "redis://a/b/c",
+            "redis://",
+            "redis://a:0",
+            "redis://a:x",
+            "redis://a/x",
+            "redis://a,b",
+            "redis://a?space=",
+            "redis://a?space=A",
+            "redis://a?db=1",
+            "redis+sentinel://a",
+            "redis+cluster://a/0",
+            "redis+x://a",
+            "http://a",
+            "redis:a",
+            "redis://a b",
+            "redis://@a",
+            "redis://[1.2.3.4]:1",
+            "redis://[::1",
+            "redis://a/b/c",
         ] {
             assert_eq!(text.parse::<RedisAddress>().unwrap_err().code, Code::Invalid, "{text}");
         }
@@ -216,7 +231,8 @@ mod tests {
 
     #[test]
     fn loopback_is_told_from_the_network() {
-        for (text, loopback) in [("redis://localhost", true), ("redis://127.9.9.9", true), ("redis://10.0.0.1", false)] {
+        for (text, loopback) in [("redis://localhost", true), ("redis://127.9.9.9", true), ("redis://10.0.0.1", false)]
+        {
             assert_eq!(text.parse::<RedisAddress>().unwrap().is_loopback(), loopback, "{text}");
         }
     }

@@ -38,19 +38,26 @@ impl From<RedisError> for Fault {
             None => Self::lost(format!("the connection to the server broke: {}", error.category())),
             Some("WRONGPASS" | "NOAUTH") => wrong_password(),
             // A script's own command may be what is refused.
-            Some("NOPERM") => answer(Code::Refused, "the server does not allow this user what is needed (docs/redis.md has the ACL)"),
+            Some("NOPERM") => {
+                answer(Code::Refused, "the server does not allow this user what is needed (docs/redis.md has the ACL)")
+            }
             _ if detail.contains("ACL failure") || detail.contains("has no permissions") => {
                 answer(Code::Refused, "the server does not allow this user what is needed (docs/redis.md has the ACL)")
             }
             Some("OOM") => answer(Code::Full, "the server's memory is full"),
-            Some("MISCONF") => answer(Code::Full, "the server cannot write to its disk, and takes nothing until it can"),
+            Some("MISCONF") => {
+                answer(Code::Full, "the server cannot write to its disk, and takes nothing until it can")
+            }
             Some("NOREPLICAS") => answer(Code::Unreachable, "the server has too few replicas to take a message"),
             Some("WRONGTYPE") => answer(Code::Corrupt, "the server holds something else where the messages should be"),
             Some(
-                code @ ("MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "READONLY" | "LOADING" | "BUSY" | "UNBLOCKED"),
+                code @ ("MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "READONLY" | "LOADING" | "BUSY"
+                | "UNBLOCKED"),
             ) => Self::lost(format!("the server does not serve at the moment ({code})")),
             // A slot that is half-way to another node.
-            _ if detail.contains("non local key") => Self::lost("the server does not serve at the moment (the slot moves)"),
+            _ if detail.contains("non local key") => {
+                Self::lost("the server does not serve at the moment (the slot moves)")
+            }
             _ if detail.contains("max number of clients") => Self::lost("the server has too many clients"),
             Some("ERR") if detail.contains("unknown command") || detail.contains("Unexpected shebang") => {
                 answer(Code::Unsupported, "Redis 7.0 or later is needed")
@@ -60,6 +67,13 @@ impl From<RedisError> for Fault {
     }
 }
 
+const WRONG_PASSWORD: &str = "the server refuses this user or password";
+
 fn wrong_password() -> Fault {
-    Fault::Answer(Error::new(Code::Refused, "the server refuses this user or password"))
+    Fault::Answer(Error::new(Code::Refused, WRONG_PASSWORD))
+}
+
+/// Whether another password may help.
+pub fn is_about_password(error: &Error) -> bool {
+    error.code == Code::Refused && error.message == WRONG_PASSWORD
 }

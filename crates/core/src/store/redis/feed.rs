@@ -58,7 +58,11 @@ enum Entry {
 
 impl<'a> Feed<'a> {
     /// From the log's last entry on.
-    pub(super) async fn begin(session: &'a Session, pair: &'a Arc<Pair>, connection: Connection) -> Result<Self, Fault> {
+    pub(super) async fn begin(
+        session: &'a Session,
+        pair: &'a Arc<Pair>,
+        connection: Connection,
+    ) -> Result<Self, Fault> {
         let mut feed = Self { session, pair, connection, last: (0, 0), count: 0, compared: session.clock.boot() };
         (feed.last, feed.count) = feed.end_of_log().await?;
         Ok(feed)
@@ -134,7 +138,9 @@ impl<'a> Feed<'a> {
         for entry in entries {
             let change = match entry {
                 Entry::Saved(_) => records.next().flatten().map(Change::Saved),
-                Entry::Moved(id) => records.next().flatten().map(|Record { deadline, .. }| Change::Moved { id, deadline }),
+                Entry::Moved(id) => {
+                    records.next().flatten().map(|Record { deadline, .. }| Change::Moved { id, deadline })
+                }
                 Entry::Ended(id, by) => Some(Change::Ended { id, by }),
                 Entry::Room(room) => self.room(room).await?,
                 Entry::Other => None,
@@ -201,7 +207,9 @@ fn entries(answer: &Value) -> Result<Vec<(EntryId, Entry)>, Error> {
     let read = |part: &Value| {
         let [id, fields] = reply::array(part)? else { return Err(reply::unexpected()) };
         let entry = match reply::array(fields) {
-            Ok([name, value]) if reply::bytes(name).is_ok_and(|name| name == b"e") => reply::bytes(value).map_or(Entry::Other, entry),
+            Ok([name, value]) if reply::bytes(name).is_ok_and(|name| name == b"e") => {
+                reply::bytes(value).map_or(Entry::Other, entry)
+            }
             _ => Entry::Other,
         };
         Ok((entry_id(id)?, entry))

@@ -31,7 +31,8 @@ const LONGEST_SAMPLE: Millis = 2_000;
 
 /// Reaps as long as the pair stands.
 pub(super) async fn run(session: &Session, pair: &Arc<Pair>) -> Fault {
-    let mut janitor = Janitor { session, pair, me: uuid::Uuid::new_v4().simple().to_string(), looked_over: None, offset: None };
+    let mut janitor =
+        Janitor { session, pair, me: uuid::Uuid::new_v4().simple().to_string(), looked_over: None, offset: None };
     let _release = Release { pair: pair.clone(), janitor: session.target.keys.janitor(), me: janitor.me.clone() };
     if let Err(fault) = janitor.look_at_the_clock().await {
         return fault;

@@ -46,6 +46,7 @@ use crate::{
 };
 pub use access::{Access, Password};
 pub use address::{Finder, Host, RedisAddress};
+pub use fault::is_about_password;
 
 /// How long after it was made a save may still be accepted, in ms: what waits in a dead connection's buffer longer than
 /// that is refused, because its id may no longer be remembered.
@@ -118,14 +119,8 @@ impl Store for RedisStore {
     async fn save(&self, new: NewRecord) -> Result<Stamp> {
         validate(&new.payload, new.once.as_deref())?;
         let keys = &self.session.target.keys;
-        let mut declared = vec![
-            keys.message(new.id),
-            keys.order(new.room),
-            keys.deadlines(),
-            keys.dead(),
-            keys.log(),
-            keys.rooms(),
-        ];
+        let mut declared =
+            vec![keys.message(new.id), keys.order(new.room), keys.deadlines(), keys.dead(), keys.log(), keys.rooms()];
         declared.extend(new.once.is_some().then(|| keys.once(new.id)));
         let not_after = new.not_after.unwrap_or_else(|| self.session.time.now() + SAVE_AGES);
         let mut call = Call::script(&scripts::SAVE, &declared)

@@ -167,7 +167,10 @@ mod tests {
             record(id, &value).unwrap_err()
         };
         assert_eq!(changed(24, 2), Foreign::Newer);
-        assert_eq!((changed(24, 0), changed(41, 9), changed(16, 9), changed(0, 255)), (Foreign::Malformed, Foreign::Malformed, Foreign::Malformed, Foreign::Malformed));
+        assert_eq!(
+            (changed(24, 0), changed(41, 9), changed(16, 9), changed(0, 255)),
+            (Foreign::Malformed, Foreign::Malformed, Foreign::Malformed, Foreign::Malformed)
+        );
     }
 
     #[test]

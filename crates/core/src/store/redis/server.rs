@@ -3,10 +3,7 @@
 
 use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
-use redis::{
-    AsyncConnectionConfig, RedisConnectionInfo, Value,
-    aio::MultiplexedConnection,
-};
+use redis::{AsyncConnectionConfig, RedisConnectionInfo, Value, aio::MultiplexedConnection};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -76,7 +73,9 @@ impl Target {
         for sentinel in &self.address.hosts {
             match self.ask_sentinel(sentinel, master).await {
                 Ok(Some(host)) => return Ok(host),
-                Ok(None) => last = Fault::Answer(Error::new(Code::Refused, "the Sentinels know no master of this name")),
+                Ok(None) => {
+                    last = Fault::Answer(Error::new(Code::Refused, "the Sentinels know no master of this name"))
+                }
                 Err(fault) => last = fault,
             }
         }
@@ -144,7 +143,8 @@ impl Target {
 
     async fn connect_as(&self, host: &Host, known: bool, answering: Duration) -> Result<Connection, Fault> {
         let connecting = async {
-            let stream = TcpStream::connect((host.name.as_str(), host.port)).await.map_err(|error| unreachable(host, &error))?;
+            let stream =
+                TcpStream::connect((host.name.as_str(), host.port)).await.map_err(|error| unreachable(host, &error))?;
             attend(&stream).map_err(|error| unreachable(host, &error))?;
             match &self.tls {
                 None => self.greet(stream, host, known, answering).await,
@@ -176,16 +176,19 @@ impl Target {
                 info = info.set_password(password.reveal());
             }
         }
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(answering)).set_connection_timeout(Some(CONNECTING));
-        let (commands, driver) = MultiplexedConnection::new_with_config(&info, stream, config).await.map_err(|error| {
-            match Fault::from(error) {
-                // The server closes a connection that does not begin with TLS, or begins with it where it wants none.
-                Fault::Lost(error) if error.message.contains("broke") => {
-                    Fault::lost(format!("{host} does not speak Redis here{}", if self.tls.is_some() { "" } else { "; perhaps it wants rediss://" }))
+        let config =
+            AsyncConnectionConfig::new().set_response_timeout(Some(answering)).set_connection_timeout(Some(CONNECTING));
+        let (commands, driver) =
+            MultiplexedConnection::new_with_config(&info, stream, config).await.map_err(|error| {
+                match Fault::from(error) {
+                    // The server closes a connection that does not begin with TLS, or begins with it where it wants none.
+                    Fault::Lost(error) if error.message.contains("broke") => Fault::lost(format!(
+                        "{host} does not speak Redis here{}",
+                        if self.tls.is_some() { "" } else { "; perhaps it wants rediss://" }
+                    )),
+                    other => other,
                 }
-                other => other,
-            }
-        })?;
+            })?;
         let driver = tokio::spawn(driver).abort_handle();
         Ok(Connection { commands, driver })
     }
@@ -214,7 +217,8 @@ fn server_name(host: &Host) -> Result<ServerName<'static>, Fault> {
     if let Ok(address) = host.name.parse::<IpAddr>() {
         return Ok(ServerName::IpAddress(address.into()));
     }
-    ServerName::try_from(host.name.clone()).map_err(|_| Fault::Answer(Error::new(Code::Invalid, "the host's name is no name for TLS")))
+    ServerName::try_from(host.name.clone())
+        .map_err(|_| Fault::Answer(Error::new(Code::Invalid, "the host's name is no name for TLS")))
 }
 
 fn unreachable(host: &Host, error: &io::Error) -> Fault {
@@ -232,17 +236,25 @@ fn untrusted(host: &Host, error: &io::Error) -> Fault {
     match tls {
         Some(rustls::Error::InvalidCertificate(certificate)) => match certificate {
             CertificateError::UnknownIssuer => refused("nobody that is trusted here issued its certificate"),
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => refused("its certificate has expired"),
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => refused("its certificate is not valid yet"),
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                refused("its certificate has expired")
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                refused("its certificate is not valid yet")
+            }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 refused("its certificate is for another name")
             }
             other => refused(&format!("its certificate is refused ({other})")),
         },
-        Some(rustls::Error::AlertReceived(alert)) => refused(&format!("it refuses this client's certificate, or wants one ({alert:?})")),
+        Some(rustls::Error::AlertReceived(alert)) => {
+            refused(&format!("it refuses this client's certificate, or wants one ({alert:?})"))
+        }
         Some(rustls::Error::InvalidMessage(_)) => refused("it does not speak TLS here; perhaps it wants redis://"),
         Some(other) => refused(&other.to_string()),
-        None if error.kind() == io::ErrorKind::InvalidData => refused("it does not speak TLS here; perhaps it wants redis://"),
+        None if error.kind() == io::ErrorKind::InvalidData => {
+            refused("it does not speak TLS here; perhaps it wants redis://")
+        }
         None => Fault::lost(format!("{host} ended the TLS handshake: {error}")),
     }
 }
@@ -250,7 +262,11 @@ fn untrusted(host: &Host, error: &io::Error) -> Fault {
 /// What the server says of itself: its name and version.
 pub(super) async fn version(connection: &mut MultiplexedConnection) -> Result<(String, String), Fault> {
     let hello: Value = redis::cmd("HELLO").query_async(connection).await?;
-    let text = |name| reply::named(&hello, name).and_then(|value| reply::bytes(value).ok()).map(|text| String::from_utf8_lossy(text).into_owned());
+    let text = |name| {
+        reply::named(&hello, name)
+            .and_then(|value| reply::bytes(value).ok())
+            .map(|text| String::from_utf8_lossy(text).into_owned())
+    };
     let (server, version) = (text("server").unwrap_or_default(), text("version").unwrap_or_default());
     let major: u32 = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or_default();
     if major < 7 {

@@ -17,9 +17,9 @@ use tokio::sync::{Notify, OnceCell, broadcast, watch};
 
 use super::{
     address::{Finder, Host},
-    audit, feed,
+    audit,
     fault::Fault,
-    janitor,
+    feed, janitor,
     scripts::Call,
     server::{self, ANSWERING, Connection, Target},
 };
