@@ -99,7 +99,11 @@ async fn two_windows_on_one_server_show_the_same() {
         window.says("The server forgot everything at").await;
         window.says("Connected").await;
         window.message("written meanwhile").await;
-        assert_eq!(window.messages().await, ["written meanwhile"], "what the server forgot is gone, what waited came once");
+        assert_eq!(
+            window.messages().await,
+            ["written meanwhile"],
+            "what the server forgot is gone, what waited came once"
+        );
     }
     ana.close().await;
     ben.close().await;
@@ -163,6 +167,7 @@ async fn a_server_is_tested_before_anything_changes() {
     window.press("button", "Connect").await;
     window.says("open: the server can read this").await;
     window.gone("stays on this computer").await;
+    window.until("Settings is closed", "return !document.querySelector('dialog')").await;
     window.type_into("Message", "half a thought").await;
     window.press("button", "Settings").await;
     window.press("button", "Use this computer").await;

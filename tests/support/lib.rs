@@ -3,7 +3,9 @@
 
 pub mod home;
 pub mod process;
+pub mod proxy;
 pub mod redis;
+pub mod team;
 pub mod torture;
 pub mod window;
 

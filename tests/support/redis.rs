@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use crate::process::Process;
 
 /// What the store needs and nothing more; the tests run under it, and docs/redis.md shows it.
-pub const ACL: &str = "~{tm}:* -@all +hello +auth +ping +select +evalsha +script|load +time +get +set +mget +getrange \
+pub const ACL: &str = "~{tm}:* -@all +hello +auth +select +evalsha +script|load +time +get +set +mget +getrange \
                        +exists +unlink +pexpireat +zadd +zrem +zcard +zrange +zscore +zmscore +zremrangebyscore +xadd +xtrim \
                        +xread +xinfo|stream +hget +hset +hsetnx +hdel +hgetall";
 
@@ -170,6 +170,14 @@ impl Server {
             answer.lines().skip(1).filter(|line| !line.starts_with('$')).map(str::to_owned).collect();
         keys.sort();
         keys
+    }
+
+    /// How often the server ran this command.
+    pub fn calls(&self, command: &str) -> u64 {
+        let stats = self.commandstats();
+        let line =
+            stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")).map(str::to_owned));
+        line.and_then(|line| line.split(',').next().map(|calls| calls.parse().unwrap())).unwrap_or(0)
     }
 
     /// What the server counted of its commands.
