@@ -31,6 +31,7 @@ torture: tools run-packages test-packages ui ## runs the long faults
 bench: tools run-packages test-packages ui ## prints ratios, from a release build
 	cargo build --workspace --locked --release
 	target/release/bench-store
+	target/release/bench-redis
 	dbus-run-session -- target/release/bench-window
 
 types: ## writes ui/src/api/types/core.ts anew from the types of crates/core

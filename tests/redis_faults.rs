@@ -126,7 +126,7 @@ async fn a_server_that_comes_back_empty_has_forgotten_everything() {
     server.restrict();
     eventually("it is there again", || {
         let (store, handle) = (ana.store.clone(), tokio::runtime::Handle::current());
-        tokio::task::block_in_place(|| handle.block_on(store.health())).is_ok()
+        tokio::task::block_in_place(|| handle.block_on(store.health(true))).is_ok()
     })
     .await;
     ana.until("it says so", |shown| shown.forgot == 1 && shown.messages.is_empty()).await;
@@ -278,7 +278,7 @@ async fn work(server: &Server) -> Result<()> {
     store.save(deleted.clone()).await?;
     store.delete(deleted.id).await?;
     store.rooms().await?;
-    store.health().await?;
+    store.health(true).await?;
     let told = async { while !matches!(changes.next().await, Some(Change::Ended { id, .. }) if id == deleted.id) {} };
     let late = |_| Error::new(Code::Unreachable, "nothing is told");
     tokio::time::timeout(Duration::from_secs(3), told).await.map_err(late)?;

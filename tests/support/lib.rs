@@ -6,6 +6,7 @@ pub mod process;
 pub mod proxy;
 pub mod redis;
 pub mod team;
+pub mod tls;
 pub mod torture;
 pub mod window;
 

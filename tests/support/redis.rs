@@ -100,11 +100,11 @@ impl Server {
         let mut command = Command::new(binary());
         let port = self.port.to_string();
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel", "warning"]);
-        if !self.options.iter().any(|option| option == "--tls-port") {
+        if !self.options.iter().any(|option| option == "--port") {
             command.args(["--port", &port]);
         }
         command.args(self.options.iter().map(|option| option.replace("PORT", &port)));
-        command.current_dir(std::env::temp_dir()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.current_dir(self.folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
         if let Some((library, file)) = &self.clock {
             command.env("LD_PRELOAD", library).env("TEST_CLOCK", file);
         }
@@ -141,26 +141,49 @@ impl Server {
     }
 
     pub fn ask_bytes(&self, words: &[&[u8]]) -> String {
+        String::from_utf8_lossy(&self.ask_raw(words)).trim_end().to_owned()
+    }
+
+    fn ask_raw(&self, words: &[&[u8]]) -> Vec<u8> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         // As the administrator where there is one; refused and of no consequence elsewhere.
         send(&mut stream, &[b"AUTH", b"admin", b"admin"]);
         send(&mut stream, words);
-        send(&mut stream, &[b"ECHO", b"-the end-"]);
+        send(&mut stream, &[b"ECHO", END]);
         let (mut answer, mut buffer) = (Vec::new(), [0; 65_536]);
-        while !answer.windows(9).any(|part| part == b"-the end-") {
+        while !answer.ends_with(&[END, b"\r\n"].concat()) {
             let read = stream.read(&mut buffer).unwrap();
             assert!(read > 0, "the server hung up");
             answer.extend_from_slice(&buffer[..read]);
         }
-        let text = String::from_utf8_lossy(&answer).into_owned();
-        let (_, rest) = text.split_once("\r\n").unwrap();
-        rest.split("$9\r\n-the end-").next().unwrap().trim_end().to_owned()
+        // Without the answer to AUTH and the end.
+        let start = answer.windows(2).position(|two| two == b"\r\n").unwrap() + 2;
+        answer.truncate(answer.len() - END.len() - 2 - format!("${}\r\n", END.len()).len());
+        answer.split_off(start)
     }
 
     /// The number of an answer that is one.
     pub fn number(&self, words: &[&str]) -> u64 {
         self.ask(words).trim_start_matches(':').parse().unwrap()
+    }
+
+    /// The binary parts of an answer that is a list.
+    pub fn raw_list(&self, words: &[&str]) -> Vec<Vec<u8>> {
+        let words: Vec<_> = words.iter().map(|word| word.as_bytes()).collect();
+        let mut rest = self.ask_raw(&words);
+        let (mut parts, take) = (Vec::new(), |rest: &mut Vec<u8>| {
+            let end = rest.windows(2).position(|two| two == b"\r\n").unwrap();
+            let line = String::from_utf8(rest.drain(..end).collect()).unwrap();
+            rest.drain(..2);
+            line[1..].parse::<usize>().unwrap()
+        });
+        for _ in 0..take(&mut rest) {
+            let length = take(&mut rest);
+            parts.push(rest.drain(..length).collect());
+            rest.drain(..2);
+        }
+        parts
     }
 
     /// All keys, sorted; a test may look, the store may not.
@@ -185,6 +208,41 @@ impl Server {
         self.ask(&["INFO", "commandstats"])
     }
 }
+
+/// A Sentinel that watches a master under the name `team`.
+#[derive(Debug)]
+pub struct Sentinel {
+    _process: Process,
+    folder: TempDir,
+    pub port: u16,
+}
+
+impl Sentinel {
+    /// Fails over when the master is silent for 500 ms.
+    pub async fn start(master: &Server) -> Self {
+        let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
+        let conf = folder.path().join("sentinel.conf");
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\nsentinel monitor team 127.0.0.1 {} 1\n\
+             sentinel down-after-milliseconds team 500\nsentinel failover-timeout team 5000\n",
+            master.port
+        );
+        fs::write(&conf, text).unwrap();
+        let mut command = Command::new(binary());
+        command.arg(&conf).arg("--sentinel").current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        let sentinel = Self { _process: Process::start(&mut command), folder, port };
+        crate::team::eventually("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
+        sentinel
+    }
+
+    /// Whether it has heard of a replica.
+    pub fn knows_a_replica(&self) -> bool {
+        fs::read_to_string(self.folder.path().join("sentinel.conf")).unwrap().contains("known-replica")
+    }
+}
+
+/// What the last answer of a talk is.
+const END: &[u8] = b"-the end-";
 
 fn send(stream: &mut TcpStream, words: &[&[u8]]) {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();

@@ -60,7 +60,7 @@ pub(crate) async fn watch(
         };
         let event = event.ok_or_else(|| Error::new(Code::Unreachable, "the store has ended"))?;
         if let Event::Page { now, .. } = &event {
-            time.sample(*now);
+            time.sample(*now, time.asked());
         }
         if let (Event::Link { link }, View::Screen(screen)) = (&event, &mut view) {
             screen.link(link);

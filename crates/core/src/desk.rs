@@ -75,8 +75,9 @@ impl Desk {
 
     /// A page of a room, older than `before` where it is given.
     pub(crate) async fn page(&self, room: &RoomName, before: Option<u64>, limit: usize) -> Result<Messages> {
+        let asked = self.time.asked();
         let page = self.store.page(room.id(), before, limit).await?;
-        self.time.sample(page.now);
+        self.time.sample(page.now, asked);
         Ok(self.read_page(page).await)
     }
 
@@ -84,9 +85,17 @@ impl Desk {
     /// may be wrong for some seconds after the store's clock was stepped.
     pub(crate) async fn now_for(&self, deadline: Millis) -> Result<Millis> {
         if self.time.now() >= deadline {
-            self.time.sample(self.store.health().await?.now);
+            self.now().await?;
         }
         Ok(self.time.now())
+    }
+
+    /// The store's now, asked for.
+    pub(crate) async fn now(&self) -> Result<Millis> {
+        let asked = self.time.asked();
+        let now = self.store.health(false).await?.now;
+        self.time.sample(now, asked);
+        Ok(now)
     }
 
     /// The rooms as the store has them. Sees to it that the lobby and the settings' room are among them.

@@ -140,8 +140,9 @@ impl Api for Messenger {
     }
 
     async fn konnichiwa(&self) -> Result<Konnichiwa> {
-        let health = self.desk.store.health().await?;
-        self.desk.time.sample(health.now);
+        let asked = self.desk.time.asked();
+        let health = self.desk.store.health(true).await?;
+        self.desk.time.sample(health.now, asked);
         Ok(Konnichiwa {
             greeting: "Konnichiwa!".to_owned(),
             kind: health.kind,

@@ -8,10 +8,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -28,6 +25,7 @@ use crate::{
         Api, ClaimMessage, GetAllMessages, Konnichiwa, Messages, SetLifetime, Show, Subscribe, Subscription,
         SubscriptionId,
     },
+    clock::{StoreClock, SystemClock},
     error::{Code, Error, Result},
     event::{Event, Waiting},
     lifetime::{Lifetime, Millis},
@@ -62,8 +60,10 @@ struct Shared {
     entries: Mutex<BTreeMap<u64, Entry>>,
     /// What was given up while no window was open.
     unsent: Mutex<Vec<MessageId>>,
-    /// Whether the last attempt had an answer.
-    online: AtomicBool,
+    /// One change of notes at a time, so that the last one written is the last one made.
+    writing: tokio::sync::Mutex<()>,
+    /// What gives up: one wrong step of the clock must not.
+    clock: StoreClock,
     wake: Notify,
     told: broadcast::Sender<Event>,
 }
@@ -110,7 +110,8 @@ impl Outbox {
             notes: notes.id(),
             entries: Mutex::default(),
             unsent: Mutex::default(),
-            online: AtomicBool::new(true),
+            writing: tokio::sync::Mutex::default(),
+            clock: StoreClock::new(Arc::new(SystemClock)),
             wake: Notify::new(),
             told: broadcast::Sender::new(256),
             store,
@@ -121,6 +122,12 @@ impl Outbox {
         shared.load().await?;
         let task = tokio::spawn(shared.clone().deliver()).abort_handle();
         Ok(Self { shared, task })
+    }
+
+    /// Sends nothing any more, and lets go of whoever waits for an answer: what waits stays where it is.
+    pub(crate) fn end(&self) {
+        self.task.abort();
+        self.shared.entries().values_mut().for_each(|entry| entry.asking.clear());
     }
 
     /// How many messages wait to be sent.
@@ -188,7 +195,7 @@ impl Shared {
     }
 
     async fn load_entry(&self, record: Record) -> Result<()> {
-        let Ok(note) = postcard::from_bytes::<Note>(&record.payload) else { return self.erase(record.id).await };
+        let Ok(mut note) = postcard::from_bytes::<Note>(&record.payload) else { return self.erase(record.id).await };
         if note.server != self.server {
             return Ok(());
         }
@@ -201,10 +208,18 @@ impl Shared {
             Err(error) if error.code == Code::NotFound => None,
             Err(error) => return Err(error),
         };
-        let text = found.as_ref().and_then(|found| postcard::from_bytes::<Text>(&found.payload).ok());
-        if text.is_none() && !note.deleted {
+        let mut text = found.as_ref().and_then(|found| postcard::from_bytes::<Text>(&found.payload).ok());
+        if note.deleted {
+            // A crash came between the two.
+            self.erase(note.id).await?;
+            text = None;
+        } else if text.is_none() {
             self.unsent.lock().unwrap_or_else(PoisonError::into_inner).push(note.id);
-            return self.erase(record.id).await;
+            if note.not_after.is_none() {
+                return self.erase(record.id).await;
+            }
+            // It may have arrived: then it goes there too.
+            note.deleted = true;
         }
         let deadline = found.map_or(record.deadline, |found| found.deadline);
         self.entries().insert(record.seq, Entry { note, record: record.id, text, deadline, asking: Vec::new() });
@@ -216,7 +231,6 @@ impl Shared {
         let mut changes = self.messenger.desk().store.changes();
         loop {
             let away = self.round().await.is_err();
-            self.online.store(!away, Ordering::Relaxed);
             let back = async {
                 while let Some(change) = changes.next().await {
                     if matches!(change, Change::Reset) {
@@ -235,7 +249,7 @@ impl Shared {
 
     /// How long until something waits too long, or is tried again.
     fn next_look(&self, away: bool) -> Duration {
-        let now = self.messenger.desk().time.wall();
+        let now = self.clock.read().steady;
         let first = self.entries().values().filter(|entry| entry.text.is_some()).map(|entry| entry.deadline).min();
         let due = first.map_or(Duration::MAX, |first| Duration::from_millis(first.saturating_sub(now).max(10)));
         // The runtime's timers stand still in suspend, so that no wait is long.
@@ -251,38 +265,47 @@ impl Shared {
                 continue;
             };
             match text {
-                _ if note.failure.is_some() => {}
-                Some(text) => self.send(key, note, text).await?,
                 None => self.delete_there(key, note.id).await?,
+                Some(_) if note.failure.is_some() => {}
+                Some(text) => self.send(key, note, text).await?,
             }
         }
         Ok(())
     }
 
-    /// What waited too long is erased by the window's store; here it is told.
+    /// What waited too long is erased by the window's store; here it is told, and what may have arrived is deleted there.
     async fn give_up(&self) {
-        let now = self.messenger.desk().time.wall();
+        let now = self.clock.read().steady;
         let due: Vec<_> = {
             let entries = self.entries();
             let due = entries.iter().filter(|(_, entry)| entry.text.is_some() && entry.deadline <= now);
             due.map(|(key, entry)| (*key, entry.note.id)).collect()
         };
-        for (key, id) in due {
-            self.settle(key, &Err(Error::new(Code::Ended, "it waited too long and was not sent"))).await;
-            self.tell(Event::Unsent { id });
+        for (_, id) in due {
+            if let Err(error) = self.end_waiting(id).await {
+                tracing::warn!(%error, "what waited too long is still in the outbox");
+            }
+            if self.told.send(Event::Unsent { id }).is_err() {
+                self.unsent.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+            }
         }
     }
 
     async fn send(&self, key: u64, mut note: Note, text: Text) -> Result<(), Away> {
+        // Nothing is noted as attempted before the server is known to be there, and by its own clock.
+        let now = self.messenger.desk().now().await.map_err(|_| Away)?;
         if note.not_after.is_none() {
-            note.not_after = Some(self.last_moment());
-            self.rewrite(key, |entry| entry.not_after = note.not_after).await;
+            note.not_after = Some(now + ATTEMPTS);
+            let still_waits = self.rewrite(key, |entry| entry.not_after = note.not_after).await;
+            if !still_waits {
+                return Ok(());
+            }
         }
         let Text { room, message, lifetime, once } = text;
         let request = SaveMessage { id: Some(note.id), room, message, lifetime: Some(lifetime), once };
         let answer = self.messenger.save(request, note.not_after).await;
         match &answer {
-            Err(error) if matches!(error.code, Code::Unreachable | Code::Refused) => return Err(Away),
+            Err(error) if error.code == Code::Unreachable => return Err(Away),
             Err(error) => {
                 let failure = Some((error.code, error.message.clone()));
                 self.rewrite(key, |note| note.failure = failure).await;
@@ -295,7 +318,7 @@ impl Shared {
                 }
             }
             // Deleted while it was under way: it is deleted there in the next round.
-            Ok(_) if self.entries().get(&key).is_none_or(|entry| entry.text.is_none()) => self.wake.notify_one(),
+            Ok(_) if self.entries().get(&key).is_some_and(|entry| entry.text.is_none()) => self.wake.notify_one(),
             Ok(_) => self.settle(key, &answer).await,
         }
         Ok(())
@@ -303,16 +326,12 @@ impl Shared {
 
     async fn delete_there(&self, key: u64, id: MessageId) -> Result<(), Away> {
         match self.messenger.delete_message(id).await {
-            Err(error) if error.code != Code::NotFound => Err(Away),
+            Err(error) if matches!(error.code, Code::Unreachable | Code::Refused) => Err(Away),
             _ => {
                 self.settle(key, &Err(Error::no_such_message())).await;
                 Ok(())
             }
         }
-    }
-
-    fn last_moment(&self) -> Millis {
-        self.messenger.desk().time.now() + ATTEMPTS
     }
 
     /// An entry is done with: its answer is given, and nothing of it stays.
@@ -334,13 +353,14 @@ impl Shared {
         }
     }
 
-    /// Changes a note: a new record, then the old one goes.
-    async fn rewrite(&self, key: u64, change: impl FnOnce(&mut Note)) {
-        let changed = {
+    /// Changes a note: a new record, then the old one goes. Answers whether its text still waits.
+    async fn rewrite(&self, key: u64, change: impl FnOnce(&mut Note)) -> bool {
+        let _writing = self.writing.lock().await;
+        let (changed, waits) = {
             let mut entries = self.entries();
-            let Some(entry) = entries.get_mut(&key) else { return };
+            let Some(entry) = entries.get_mut(&key) else { return false };
             change(&mut entry.note);
-            entry.note.clone()
+            (entry.note.clone(), entry.text.is_some())
         };
         let written = async {
             let new = self.note_record(&changed)?;
@@ -358,6 +378,7 @@ impl Shared {
             }
             Err(error) => tracing::warn!(%error, "a note of the outbox cannot be written"),
         }
+        waits
     }
 
     fn note_record(&self, note: &Note) -> Result<NewRecord> {
@@ -374,8 +395,7 @@ impl Shared {
 
     /// Writes a new entry down; both records in one sync.
     async fn enter(&self, id: MessageId, text: Text, asking: oneshot::Sender<Result<Stamp>>) -> Result<()> {
-        let not_after = self.online.load(Ordering::Relaxed).then(|| self.last_moment());
-        let note = Note { id, server: self.server.clone(), not_after, deleted: false, failure: None };
+        let note = Note { id, server: self.server.clone(), not_after: None, deleted: false, failure: None };
         let lifetime = Lifetime::from_millis(text.lifetime.millis().min(LONGEST_WAIT))?;
         let payload = encode(&text)?;
         let kept = NewRecord { id, room: self.texts, lifetime, not_after: None, payload, once: None };
@@ -407,25 +427,27 @@ impl Shared {
         None
     }
 
-    /// Ends what waits; `None` where nothing of this id does.
-    async fn delete_waiting(&self, id: MessageId) -> Option<()> {
+    /// Ends what waits, here at once and, if it was ever attempted, there as soon as there is a link. Answers whether
+    /// anything of this id waited.
+    async fn end_waiting(&self, id: MessageId) -> Result<bool> {
         let (key, attempted) = {
             let mut entries = self.entries();
-            let (key, entry) = entries.iter_mut().find(|(_, entry)| entry.note.id == id)?;
+            let Some((key, entry)) = entries.iter_mut().find(|(_, entry)| entry.note.id == id) else {
+                return Ok(false);
+            };
             entry.text = None;
             entry.answer(&Err(Error::no_such_message()));
             (*key, entry.note.not_after.is_some())
         };
+        // The note first: it alone knows, after a crash, that this was not to be sent.
+        self.rewrite(key, |note| (note.deleted, note.failure) = (true, None)).await;
+        self.erase(id).await?;
         if attempted {
-            if let Err(error) = self.erase(id).await {
-                tracing::warn!(%error, "what was deleted is still in the outbox");
-            }
-            self.rewrite(key, |note| (note.deleted, note.failure) = (true, None)).await;
             self.wake.notify_one();
         } else {
             self.settle(key, &Err(Error::no_such_message())).await;
         }
-        Some(())
+        Ok(true)
     }
 }
 
@@ -495,9 +517,9 @@ impl Api for Outbox {
     }
 
     async fn delete_message(&self, id: MessageId) -> Result<()> {
-        match self.shared.delete_waiting(id).await {
-            Some(()) => Ok(()),
-            None => self.shared.messenger.delete_message(id).await,
+        match self.shared.end_waiting(id).await? {
+            true => Ok(()),
+            false => self.shared.messenger.delete_message(id).await,
         }
     }
 

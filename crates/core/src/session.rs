@@ -126,7 +126,11 @@ impl Session {
 
     /// Closes the store in order, once its subscriptions have been dropped; gives up after 2 s, as a kill would.
     pub async fn close(&self) {
-        let Some(Open { stores, .. }) = self.open.lock().await.take() else { return };
+        let Some(Open { api, outbox, stores, _beside: beside }) = self.open.lock().await.take() else { return };
+        if let Some(outbox) = &outbox {
+            outbox.end();
+        }
+        drop((api, outbox, beside));
         for _ in 0..CLOSING_STEPS {
             if stores.iter().all(|store| store.strong_count() == 0) {
                 return;
@@ -174,12 +178,12 @@ impl Session {
     pub async fn connect(&self, connect: Connect, leave: impl FnOnce()) -> Result<Status> {
         let (address, access) = self.settings.wanted(&connect)?;
         if matches!(address, Address::Redis(_)) {
-            store::open(&address, &access).await?.health().await?;
+            store::open(&address, &access).await?.health(true).await?;
         }
-        self.settings.keep(&address, &access)?;
+        self.settings.keep(&connect, &address, &access)?;
+        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = (address, access);
         leave();
         self.close().await;
-        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = (address, access);
         Ok(self.status().await)
     }
 

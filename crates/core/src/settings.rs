@@ -219,17 +219,17 @@ impl SettingsFile {
         Ok((address, connect.tls.clone().access(password)?))
     }
 
-    /// Keeps an address, what opens it, and nothing of what opened the one before. The password first: an address
-    /// must never meet another one's.
-    pub fn keep(&self, address: &Address, access: &Access) -> Result<()> {
+    /// Keeps an address and what opens it, but no password that was not given for it here: a variable's is for its
+    /// process alone. An address never meets another one's password, whatever happens between these writes.
+    pub fn keep(&self, connect: &Connect, address: &Address, access: &Access) -> Result<()> {
         let mut file = self.file();
         let path = self.password_path();
-        match &access.password {
-            Some(password) => write_whole(&path, password.reveal().as_bytes())?,
-            None => match fs::remove_file(&path) {
+        let same = file.settings.store.parse().is_ok_and(|kept: Address| kept == *address);
+        if !same || connect.password.as_deref() == Some("") {
+            match fs::remove_file(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(folders::trouble(&path, &error)),
                 _ => {}
-            },
+            }
         }
         let mut changed = file.clone();
         changed.settings.store = address.to_string();
@@ -237,7 +237,10 @@ impl SettingsFile {
         changed.settings.tls = Tls { authority: access.authority.clone(), certificate, key };
         changed.write(&self.path)?;
         *file = changed;
-        Ok(())
+        match connect.password.as_deref().and_then(Password::new) {
+            Some(password) => write_whole(&path, password.reveal().as_bytes()),
+            None => Ok(()),
+        }
     }
 
     /// Who speaks on this device; before the first start, by the system's user name.
@@ -324,8 +327,9 @@ mod tests {
             password: password.map(str::to_owned),
             tls: Tls::default(),
         };
-        let (address, access) = file.wanted(&connect("redis://a", Some("swordfish"))).unwrap();
-        file.keep(&address, &access).unwrap();
+        let first = connect("redis://a", Some("swordfish"));
+        let (address, access) = file.wanted(&first).unwrap();
+        file.keep(&first, &address, &access).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::mode(
             &fs::metadata(folder.path().join("password")).unwrap().permissions(),
         );
@@ -335,8 +339,9 @@ mod tests {
         let again = SettingsFile::load_from(&path).unwrap();
         assert_eq!(again.wanted(&connect("redis://a:6379", None)).unwrap().1.password, access.password);
         assert_eq!(again.wanted(&connect("redis://b", None)).unwrap().1.password, None, "never to another server");
-        let (other, nothing) = again.wanted(&connect("redis://b", None)).unwrap();
-        again.keep(&other, &nothing).unwrap();
+        let second = connect("redis://b", None);
+        let (other, nothing) = again.wanted(&second).unwrap();
+        again.keep(&second, &other, &nothing).unwrap();
         assert!(!folder.path().join("password").exists());
     }
 

@@ -177,8 +177,7 @@ impl Forwarder {
                 Err(error) => error,
             };
             tracing::info!(%error, "a snapshot cannot be read");
-            let retry = if self.away(&error).is_some() { RETRY_AWAY } else { RETRY };
-            let pause = tokio::time::sleep(retry);
+            let pause = tokio::time::sleep(if error.code == Code::Unreachable { RETRY_AWAY } else { RETRY });
             tokio::pin!(pause);
             loop {
                 tokio::select! {
@@ -189,7 +188,8 @@ impl Forwarder {
                         Some(_) => {}
                         None => return Err(Over),
                     },
-                    () = &mut pause => break,
+                    // Who is refused waits until something has changed.
+                    () = &mut pause, if error.code != Code::Refused => break,
                     () = self.events.closed() => return Err(Over),
                 }
             }
@@ -207,9 +207,10 @@ impl Forwarder {
 
     /// The rooms, then the newest page of each open room, then the link.
     async fn read_snapshot(&mut self) -> Result<Vec<Event>> {
-        let health = self.desk.store.health().await?;
+        let asked = self.desk.time.asked();
+        let health = self.desk.store.health(false).await?;
         let link = Link::Connected { round_trip: health.round_trip };
-        self.desk.time.sample(health.now);
+        self.desk.time.sample(health.now, asked);
         let mut snapshot: Vec<_> = self.desk.rooms().await?.into_iter().map(|room| Event::Room { room }).collect();
         for room in self.open.clone() {
             snapshot.push(self.read_page(room, None).await?);

@@ -305,7 +305,7 @@ impl Store for MemoryStore {
         Ok(told)
     }
 
-    async fn health(&self) -> Result<Health> {
+    async fn health(&self, _urgent: bool) -> Result<Health> {
         let watch = Stopwatch::start();
         let now = self.shared.clock.read().now;
         let version = env!("CARGO_PKG_VERSION").to_owned();

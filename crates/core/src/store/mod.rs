@@ -189,8 +189,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Creates a room, or changes what is given; tells it when something changed.
     async fn put_room(&self, put: PutRoom) -> Result<Room>;
 
-    /// Whether the store is there, by a real round trip through it.
-    async fn health(&self) -> Result<Health>;
+    /// Whether the store is there, by a real round trip through it. `urgent`: somebody asks, so that a store that is away
+    /// is tried at once, and not when its turn comes.
+    async fn health(&self, urgent: bool) -> Result<Health>;
 
     /// Every change from now on. A reader that does not keep up gets `Reset` in the place of what it missed.
     fn changes(&self) -> Changes;

@@ -43,7 +43,7 @@ pub async fn expiry_is_exact(subject: &Subject) {
     subject.clock.advance(19);
     assert_eq!(subject.live().await.len(), 1);
     subject.clock.advance(1);
-    assert_eq!(subject.store.health().await.unwrap().now, stamp.deadline);
+    assert_eq!(subject.store.health(false).await.unwrap().now, stamp.deadline);
     assert_eq!(code(subject.store.get(message.id).await), Code::NotFound, "gone at the millisecond");
     assert!(subject.live().await.is_empty());
     assert_eq!(code(subject.store.delete(message.id).await), Code::NotFound);
@@ -139,7 +139,7 @@ pub async fn a_step_of_the_clock_hides_at_once_and_revives_what_had_not_ended(su
     subject.clock.step(-3_600_000);
     eventually("what an undone step hid is shown again", async || subject.store.get(message.id).await.is_ok()).await;
     subject.clock.step(3_600_000);
-    subject.store.health().await.unwrap();
+    subject.store.health(false).await.unwrap();
     subject.clock.advance(MINUTE);
     assert_eq!(code(subject.store.get(message.id).await), Code::NotFound);
     // The step has stood: it is destroyed, and setting the clock back brings nothing back.

@@ -41,7 +41,7 @@ impl From<RedisError> for Fault {
             Some("NOPERM") => {
                 answer(Code::Refused, "the server does not allow this user what is needed (docs/redis.md has the ACL)")
             }
-            _ if detail.contains("ACL failure") || detail.contains("has no permissions") => {
+            _ if detail.contains("executing the script can't") || detail.contains("ACL failure") => {
                 answer(Code::Refused, "the server does not allow this user what is needed (docs/redis.md has the ACL)")
             }
             Some("OOM") => answer(Code::Full, "the server's memory is full"),
@@ -62,7 +62,10 @@ impl From<RedisError> for Fault {
             Some("ERR") if detail.contains("unknown command") || detail.contains("Unexpected shebang") => {
                 answer(Code::Unsupported, "Redis 7.0 or later is needed")
             }
-            Some(code) => answer(Code::Refused, &format!("the server refused it ({code})")),
+            Some("CORRUPT") => {
+                answer(Code::Corrupt, "the server's log is garbled, and it takes nothing until {tm}:log is deleted")
+            }
+            Some(code) => answer(Code::Internal, &format!("the server could not do it ({code})")),
         }
     }
 }

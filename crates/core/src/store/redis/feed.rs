@@ -83,8 +83,8 @@ impl<'a> Feed<'a> {
         read.arg("COUNT").arg(ENTRIES).arg("BLOCK").arg(BLOCKING).arg("STREAMS");
         read.arg(self.session.target.keys.log()).arg(format!("{}-{}", self.last.0, self.last.1));
         let answer: Value = read.query_async(&mut self.connection.commands).await?;
+        self.pair.hear();
         let now = self.session.clock.boot();
-        self.pair.heard.store(now, Ordering::Relaxed);
         let entries = entries(&answer)?;
         let caught_up = entries.len() < ENTRIES;
         let mut known = Vec::with_capacity(entries.len());

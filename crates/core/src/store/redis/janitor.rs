@@ -26,8 +26,6 @@ const REAPED: usize = 500;
 const LOOKING_OVER: Millis = 60 * 60_000;
 /// A step of the server's clock over this is told, in ms.
 const NOTICED_STEP: Millis = 250;
-/// A sample of the server's clock with a longer round trip says nothing, in ms.
-const LONGEST_SAMPLE: Millis = 2_000;
 
 /// Reaps as long as the pair stands.
 pub(super) async fn run(session: &Session, pair: &Arc<Pair>) -> Fault {
@@ -58,8 +56,8 @@ struct Janitor<'a> {
     me: String,
     /// When the rooms were last looked over, on the boot clock.
     looked_over: Option<Millis>,
-    /// The server's clock less ours since boot.
-    offset: Option<i128>,
+    /// The server's clock less ours since boot, and how long it took to learn that.
+    offset: Option<(i128, Millis)>,
 }
 
 impl Janitor<'_> {
@@ -98,16 +96,13 @@ impl Janitor<'_> {
     fn notice(&mut self, now: Millis, asked: Millis) {
         let heard = self.session.clock.boot();
         let took = heard.saturating_sub(asked);
-        if took > LONGEST_SAMPLE {
-            return;
-        }
-        self.session.time.sample(now);
+        self.session.time.sample(now, asked);
         let offset = i128::from(now) - i128::from(heard);
-        let stepped = |before: i128| before.abs_diff(offset) > u128::from(NOTICED_STEP + took);
+        let stepped = |(before, slow): (i128, Millis)| before.abs_diff(offset) > u128::from(NOTICED_STEP + took + slow);
         if self.offset.is_some_and(stepped) {
             self.session.tell(Change::Reset);
         }
-        self.offset = Some(offset);
+        self.offset = Some((offset, took));
     }
 
     async fn reap(&self, now: Millis) -> Result<(), Fault> {
@@ -136,11 +131,11 @@ impl Janitor<'_> {
         let keys = &self.session.target.keys;
         let listed = Call::script(&scripts::ROOMS, &[keys.rooms(), keys.deadlines()]).arg(keys.orders());
         let answer = self.pair.send(&listed).await?;
-        let parts = reply::array(&answer)?;
-        let now = parts.first().map(reply::number).transpose()?.unwrap_or_default();
-        for [id, value, _] in parts[1..].as_chunks::<3>().0 {
+        let [now, rooms @ ..] = reply::array(&answer)? else { return Err(reply::unexpected().into()) };
+        let now = reply::number(now)?;
+        for [id, value, _] in rooms.as_chunks::<3>().0 {
             let (id, value) = (reply::bytes(id)?, reply::bytes(value)?);
-            let unused = reply::room(id, value, 0).is_some_and(|(_, active)| active + ROOM_KEPT <= now);
+            let unused = reply::room(id, value, 0).is_some_and(|(_, active)| active.saturating_add(ROOM_KEPT) <= now);
             if let (true, Ok(room)) = (unused, id.try_into()) {
                 let forget = Call::script(&scripts::FORGET_ROOM, &[keys.rooms(), keys.order(RoomId(room))]);
                 self.pair.send(&forget.arg(id).arg(value)).await?;

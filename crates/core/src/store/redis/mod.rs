@@ -133,8 +133,9 @@ impl Store for RedisStore {
         if let Some(once) = &new.once {
             call = call.arg(once);
         }
+        let asked = self.session.time.asked();
         let stamp = reply::stamp(new.id, &self.ask(&call).await?)?;
-        self.session.time.sample(stamp.now);
+        self.session.time.sample(stamp.now, asked);
         Ok(stamp)
     }
 
@@ -153,6 +154,7 @@ impl Store for RedisStore {
         let keys = &self.session.target.keys;
         let limit = limit.clamp(1, LARGEST_PAGE);
         let (mut records, mut now) = (Vec::<Record>::new(), 0);
+        let asked = self.session.time.asked();
         let mut cursor = before.map_or_else(|| b"+inf".to_vec(), |seq| format!("({seq}").into_bytes());
         // In pieces that a slow line can carry before its time-out.
         while !cursor.is_empty() && records.len() <= limit {
@@ -167,10 +169,10 @@ impl Store for RedisStore {
                 let record = self.session.record(id, reply::bytes(value)?).filter(|record| record.room == room);
                 records.extend(record);
             }
+            // What was in an earlier piece may have ended; the next fills its place.
+            records.retain(|record| record.deadline > now);
         }
-        self.session.time.sample(now);
-        // A piece may have been read a moment before the last.
-        records.retain(|record| record.deadline > now);
+        self.session.time.sample(now, asked);
         let more = records.len() > limit;
         records.truncate(limit);
         Ok(Page { records, more, now })
@@ -215,7 +217,14 @@ impl Store for RedisStore {
         if let Some(payload) = payload {
             call = call.arg(reply::body(found.room, found.once, &payload));
         }
-        reply::stamp(id, &self.ask(&call).await?)
+        let Answer { value, repeated } = self.session.call(&call).await?;
+        match reply::stamp(id, &value) {
+            // The answer that said so was lost, and this is what came of it.
+            Err(error) if error.code == Code::Taken && repeated => {
+                Ok(self.get(id).await?.stamp(self.session.time.now()))
+            }
+            answer => answer,
+        }
     }
 
     async fn claim(&self, id: MessageId, nonce: [u8; 16]) -> Result<Vec<u8>> {
@@ -267,14 +276,16 @@ impl Store for RedisStore {
         Err(overtaken_too_often())
     }
 
-    async fn health(&self) -> Result<Health> {
-        self.session.urge();
+    async fn health(&self, urgent: bool) -> Result<Health> {
+        if urgent {
+            self.session.urge();
+        }
         // The first answer may have waited for a connection.
         let pair = self.session.pair().await?;
-        let watch = Stopwatch::start();
+        let (watch, asked) = (Stopwatch::start(), self.session.time.asked());
         let now = self.now().await?;
         let round_trip = watch.millis();
-        self.session.time.sample(now);
+        self.session.time.sample(now, asked);
         let (kind, version) = pair.server.clone();
         let findings = self.session.findings(&pair).await;
         let skipped = self.session.skipped.load(Ordering::Relaxed);

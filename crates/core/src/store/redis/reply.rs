@@ -74,11 +74,11 @@ pub(super) fn room_value(room: &Room, active: Millis) -> Vec<u8> {
 
 /// The rooms of `rooms.lua`, but those that are forgotten; with the server's now.
 pub(super) fn rooms(answer: &Value) -> Result<Vec<Room>> {
-    let answer = array(answer)?;
-    let now = answer.first().map(number).transpose()?.unwrap_or_default();
-    let parts = answer[1..].as_chunks::<3>().0;
+    let [now, parts @ ..] = array(answer)? else { return Err(unexpected()) };
+    let (now, parts) = (number(now)?, parts.as_chunks::<3>().0);
     let read = |[id, value, live]: &[Value; 3]| room(bytes(id).ok()?, bytes(value).ok()?, number(live).ok()?);
-    let kept = parts.iter().filter_map(read).filter(|(room, active)| room.live > 0 || active + ROOM_KEPT > now);
+    let kept =
+        parts.iter().filter_map(read).filter(|(room, active)| room.live > 0 || active.saturating_add(ROOM_KEPT) > now);
     Ok(kept.map(|(room, _)| room).collect())
 }
 

@@ -5,7 +5,7 @@ use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use redis::{AsyncConnectionConfig, RedisConnectionInfo, Value, aio::MultiplexedConnection};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::TcpStream,
     task::AbortHandle,
 };
@@ -27,6 +27,8 @@ use crate::error::{Code, Error, Result};
 const CONNECTING: Duration = Duration::from_secs(5);
 /// How long a command's answer may take. The crate's own 500 ms would cut off a page on a slow line.
 pub(super) const ANSWERING: Duration = Duration::from_secs(4);
+/// The longest first line of a server, in bytes.
+const LONGEST_LINE: u64 = 1_024;
 /// How often a Cluster may point somewhere else before it is given up.
 const MOST_MOVES: usize = 5;
 
@@ -142,6 +144,7 @@ impl Target {
     }
 
     async fn connect_as(&self, host: &Host, known: bool, answering: Duration) -> Result<Connection, Fault> {
+        let mut handshake = false;
         let connecting = async {
             let stream =
                 TcpStream::connect((host.name.as_str(), host.port)).await.map_err(|error| unreachable(host, &error))?;
@@ -150,22 +153,54 @@ impl Target {
                 None => self.greet(stream, host, known, answering).await,
                 Some(config) => {
                     let name = server_name(host)?;
+                    handshake = true;
                     let stream = TlsConnector::from(config.clone()).connect(name, stream).await;
-                    self.greet(stream.map_err(|error| untrusted(host, &error))?, host, known, answering).await
+                    let stream = stream.map_err(|error| untrusted(host, &error))?;
+                    handshake = false;
+                    self.greet(stream, host, known, answering).await
                 }
             }
         };
-        let late = || Fault::lost(format!("{host} does not answer"));
-        tokio::time::timeout(CONNECTING, connecting).await.map_err(|_| late())?
+        let connected = tokio::time::timeout(CONNECTING, connecting).await;
+        connected.unwrap_or_else(|_| {
+            // A server without TLS waits for the end of a line.
+            let hint = if handshake { " with TLS; perhaps it wants redis://" } else { "" };
+            Err(Fault::lost(format!("{host} does not answer{hint}")))
+        })
+    }
+
+    /// Whether it is a Redis that lets us in as far as to say no: what TLS refuses after the handshake is seen here.
+    async fn knock(&self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), host: &Host) -> Result<(), Fault> {
+        let mut line = Vec::new();
+        let read = async {
+            stream.write_all(b"PING\r\n").await?;
+            stream.flush().await?;
+            BufReader::new(stream.take(LONGEST_LINE)).read_until(b'\n', &mut line).await
+        };
+        let foreign = if self.tls.is_some() { "" } else { "; perhaps it wants rediss://" };
+        match read.await {
+            Err(error) if self.tls.is_some() => Err(untrusted(host, &error)),
+            Err(error) => Err(Fault::lost(format!("{host} ended the connection ({error}){foreign}"))),
+            Ok(_) if line.starts_with(b"-DENIED") => {
+                let why = "the server takes nobody from the network (its protected mode is on)";
+                Err(Fault::Answer(Error::new(Code::Refused, why)))
+            }
+            Ok(_) if line.starts_with(b"-ERR max number of clients") => {
+                Err(Fault::lost("the server has too many clients"))
+            }
+            Ok(_) if line.starts_with(b"+") || line.starts_with(b"-") => Ok(()),
+            Ok(_) => Err(Fault::lost(format!("{host} does not speak Redis here{foreign}"))),
+        }
     }
 
     async fn greet(
         &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         host: &Host,
         known: bool,
         answering: Duration,
     ) -> Result<Connection, Fault> {
+        self.knock(&mut stream, host).await?;
         let mut info = RedisConnectionInfo::default().set_skip_set_lib_name();
         if known {
             info = info.set_db(self.address.db.into());
@@ -178,17 +213,7 @@ impl Target {
         }
         let config =
             AsyncConnectionConfig::new().set_response_timeout(Some(answering)).set_connection_timeout(Some(CONNECTING));
-        let (commands, driver) =
-            MultiplexedConnection::new_with_config(&info, stream, config).await.map_err(|error| {
-                match Fault::from(error) {
-                    // The server closes a connection that does not begin with TLS, or begins with it where it wants none.
-                    Fault::Lost(error) if error.message.contains("broke") => Fault::lost(format!(
-                        "{host} does not speak Redis here{}",
-                        if self.tls.is_some() { "" } else { "; perhaps it wants rediss://" }
-                    )),
-                    other => other,
-                }
-            })?;
+        let (commands, driver) = MultiplexedConnection::new_with_config(&info, stream, config).await?;
         let driver = tokio::spawn(driver).abort_handle();
         Ok(Connection { commands, driver })
     }
@@ -235,7 +260,10 @@ fn untrusted(host: &Host, error: &io::Error) -> Fault {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match tls {
         Some(rustls::Error::InvalidCertificate(certificate)) => match certificate {
-            CertificateError::UnknownIssuer => refused("nobody that is trusted here issued its certificate"),
+            // Another authority of the same name.
+            CertificateError::BadSignature | CertificateError::UnknownIssuer => {
+                refused("nobody that is trusted here issued its certificate")
+            }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
                 refused("its certificate has expired")
             }

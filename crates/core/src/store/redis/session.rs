@@ -40,8 +40,8 @@ const LONGEST_PAUSE: Millis = 10_000;
 const OFFLINE_FROM: u32 = 5;
 /// How often a Sentinel is asked whether the master is still the one, in ms.
 const ASK_AGAIN: Millis = 1_000;
-/// The longest silence of the feed on the boot clock, in ms: longer than its own waits, and than any pause but suspend.
-const LONGEST_SILENCE: Millis = 14_000;
+/// The longest silence on the boot clock, in ms: longer than any time-out, so that only a sleep comes to it.
+const LONGEST_SILENCE: Millis = 30_000;
 
 /// What all tasks of a store share.
 #[derive(Debug)]
@@ -76,8 +76,11 @@ pub(super) struct Pair {
     /// Its name and version.
     pub(super) server: (String, String),
     pub(super) findings: OnceCell<Vec<Finding>>,
-    /// When the feed last had an answer, on the boot clock.
-    pub(super) heard: AtomicU64,
+    /// Where it is.
+    host: Host,
+    /// When there was last an answer, on the boot clock.
+    heard: AtomicU64,
+    clock: Arc<dyn Clock>,
     lost: watch::Sender<Option<Error>>,
 }
 
@@ -95,9 +98,18 @@ impl Pair {
         answer
     }
 
+    /// There was an answer.
+    pub(super) fn hear(&self) {
+        self.heard.store(self.clock.boot(), Ordering::Relaxed);
+    }
+
     async fn send_once(&self, call: &Call) -> Result<Value, Fault> {
         let mut connection = self.connection();
-        match call.command.query_async(&mut connection).await {
+        let answer = call.command.query_async(&mut connection).await;
+        if answer.is_ok() {
+            self.hear();
+        }
+        match answer {
             Err(error) if error.kind() == redis::ErrorKind::Server(redis::ServerErrorKind::NoScript) => {
                 let Some(script) = call.script else { return Err(error.into()) };
                 // The server was restarted, or its scripts were flushed.
@@ -234,7 +246,7 @@ impl Session {
             };
             attempt += 1;
             let wait = match fault {
-                Fault::Answer(error) if error.code != Code::Corrupt => {
+                Fault::Answer(error) if matches!(error.code, Code::Refused | Code::Unsupported | Code::Invalid) => {
                     tracing::warn!(%error, "the server refuses this client");
                     self.tell(Change::Link(Link::Refused { message: error.message.clone() }));
                     self.set(State::Down(error));
@@ -292,8 +304,10 @@ impl Session {
         let pair = Arc::new(Pair {
             commands,
             server,
+            host,
             findings: OnceCell::new(),
             heard: AtomicU64::new(self.clock.boot()),
+            clock: self.clock.clone(),
             lost: watch::Sender::new(None),
         });
         self.enter_space(&pair).await?;
@@ -304,9 +318,17 @@ impl Session {
     async fn enter_space(&self, pair: &Pair) -> Result<(), Fault> {
         let rooms = self.target.keys.rooms();
         let field = b"space".as_slice();
-        let new = uuid::Uuid::new_v4().simple().to_string();
-        pair.send(&Call::command("HSETNX").arg(&rooms).arg(field).arg(new)).await?;
-        let found = pair.send(&Call::command("HGET").arg(&rooms).arg(field)).await?;
+        let ask = Call::command("HGET").arg(&rooms).arg(field);
+        let mut found = pair.send(&ask).await?;
+        if found == Value::Nil {
+            let new = uuid::Uuid::new_v4().simple().to_string();
+            match pair.send(&Call::command("HSETNX").arg(&rooms).arg(field).arg(new)).await {
+                // A full server can be read, and what is due on it erased.
+                Err(Fault::Answer(error)) if error.code == Code::Full => return Ok(()),
+                set => set?,
+            };
+            found = pair.send(&ask).await?;
+        }
         let found = super::reply::bytes(&found)?.to_vec();
         let before = self.space.lock().unwrap_or_else(PoisonError::into_inner).replace(found.clone());
         if before.is_some_and(|before| before != found) {
@@ -327,7 +349,7 @@ impl Session {
             fault = janitor::run(self, pair) => fault,
             fault = pair.is_lost() => fault,
             fault = self.watch_silence(pair) => fault,
-            fault = self.watch_master() => fault,
+            fault = self.watch_master(&pair.host) => fault,
         }
     }
 
@@ -342,17 +364,13 @@ impl Session {
     }
 
     /// A master that was replaced in good order goes on answering for a while, and what it takes then is lost.
-    async fn watch_master(&self) -> Fault {
+    async fn watch_master(&self, known: &Host) -> Fault {
         if !matches!(self.target.address.finder, Finder::Sentinel { .. }) {
             return std::future::pending().await;
         }
-        let mut known: Option<Host> = None;
         loop {
-            if let Ok(host) = self.target.find().await {
-                if known.is_some_and(|known| known != host) {
-                    return Fault::lost("another server has become the master");
-                }
-                known = Some(host);
+            if self.target.find().await.is_ok_and(|host| host != *known) {
+                return Fault::lost("another server has become the master");
             }
             self.sleep(ASK_AGAIN).await;
         }

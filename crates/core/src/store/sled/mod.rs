@@ -189,7 +189,7 @@ impl Store for SledStore {
         self.writer.write(|answer| Write::PutRoom { put, answer }).await
     }
 
-    async fn health(&self) -> Result<Health> {
+    async fn health(&self, _urgent: bool) -> Result<Health> {
         let watch = Stopwatch::start();
         let ((), now) = self.read(|engine, _| engine.probe()).await?;
         let (version, round_trip) = (VERSION.to_owned(), watch.millis());

@@ -18,7 +18,8 @@ end
 if count == 0 then return {0, now} end
 remember(KEYS[2], now, unpack(dead))
 redis.call('UNLINK', unpack(keys))
-for key, ids in pairs(orders) do redis.call('ZREM', key, unpack(ids)) end
+-- A key that somebody made something else of must not hold up the rest.
+for key, ids in pairs(orders) do lenient('ZREM', key, unpack(ids)) end
 -- Last: what is in it is found again if this script fails before.
 redis.call('ZREM', KEYS[1], unpack(members))
 return {count, now}

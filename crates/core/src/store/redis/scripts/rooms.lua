@@ -19,7 +19,7 @@ for i = 1, math.min(#fields, 20000), 2 do
   if #room == 16 and #value >= 26 and #value <= 1024 then
     out[#out + 1] = room
     out[#out + 1] = value
-    out[#out + 1] = math.max(0, redis.call('ZCARD', ARGV[1] .. room) - (overdue[room] or 0))
+    out[#out + 1] = math.max(0, (lenient('ZCARD', ARGV[1] .. room) or 0) - (overdue[room] or 0))
   end
 end
 return out

@@ -3,13 +3,15 @@ local id, room, now = ARGV[1], ARGV[2], time()
 if redis.call('ZSCORE', KEYS[4], id) then return {'ended'} end
 local member = room .. id
 if KEYS[7] then member = member .. 'o' end
-if redis.call('ZSCORE', KEYS[3], member) then
-  local head = redis.call('GETRANGE', KEYS[1], 0, 23)
-  if #head < 24 then return {'ended'} end
+-- Known, in whatever room: its first stamp.
+local head = redis.call('GETRANGE', KEYS[1], 0, 23)
+if #head == 24 then
   local seq, accepted, deadline = struct.unpack('>I8I8I8', head)
   if deadline <= now then return {'ended'} end
   return {'saved', seq, accepted, deadline, now}
 end
+-- Ended, and not reaped yet.
+if redis.call('ZSCORE', KEYS[3], member) then return {'ended'} end
 if now > tonumber(ARGV[4]) then return {'ended'} end
 local found = redis.call('HGET', KEYS[6], room)
 if not found or #found < 26 then return {'no_room'} end
