@@ -41,7 +41,7 @@ fn open() -> Result<()> {
     let settings = SettingsFile::load()?;
     let address = settings.address()?;
     let access = settings.access(&address)?;
-    let session = Session::new(settings, address, access).with_outbox(folders::data()?.join("window"));
+    let session = Session::new(settings, address, access).with_outbox(folders::data()?);
     let app = tauri::Builder::default()
         .plugin(commands::plugin())
         .manage(session)

@@ -38,6 +38,8 @@ struct Shared {
     losing: Mutex<Option<Vec<u8>>>,
     lost: AtomicUsize,
     refusing: AtomicBool,
+    /// Lets nobody in any more once an answer was lost.
+    refusing_after_loss: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -110,6 +112,11 @@ impl Proxy {
         }
     }
 
+    /// Lets nobody in once an answer was lost.
+    pub fn refuse_after_loss(&self) {
+        self.shared.refusing_after_loss.store(true, Ordering::Relaxed);
+    }
+
     /// Both ends believe in the connection, and nothing passes; what was sent passes when it is let go.
     pub fn stall(&self) {
         self.each(|wire| {
@@ -169,6 +176,9 @@ async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wire: Arc<Wir
         }
         let lose = shared.losing.lock().unwrap().take_if(|wanted| contains(bytes, wanted)).is_some();
         if lose {
+            if shared.refusing_after_loss.load(Ordering::Relaxed) {
+                shared.refusing.store(true, Ordering::Relaxed);
+            }
             wire.to_client.send_replace(Flow::Held);
         }
         if to.write_all(bytes).await.is_err() {

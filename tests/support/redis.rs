@@ -46,7 +46,7 @@ pub struct Server {
 impl Server {
     /// In memory alone, with nothing set but what is given.
     pub fn start(options: &[&str]) -> Self {
-        Self::start_with(options, None)
+        Self::start_in(tempfile::tempdir().unwrap(), options, None)
     }
 
     /// Under the minimal ACL: user `tempmsg`, password `swordfish`; `admin`, password `admin`, may do everything.
@@ -80,17 +80,12 @@ impl Server {
             let file = File::create(&file).unwrap();
             TestClock::told(move |millis| file.write_all_at(&(millis * 1_000).to_ne_bytes(), 0).unwrap())
         };
-        let mut server = Self::start_with(options, Some((library, file)));
-        // The folder of the clock lives as long as the server does.
-        let own = std::mem::replace(&mut server.folder, folder);
-        drop(own);
-        (server, Arc::new(clock))
+        (Self::start_in(folder, options, Some((library, file))), Arc::new(clock))
     }
 
-    fn start_with(options: &[&str], clock: Option<(PathBuf, PathBuf)>) -> Self {
+    fn start_in(folder: TempDir, options: &[&str], clock: Option<(PathBuf, PathBuf)>) -> Self {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut server =
-            Self { process: None, folder: tempfile::tempdir().unwrap(), port: free_port(), options, clock };
+        let mut server = Self { process: None, folder, port: free_port(), options, clock };
         server.launch();
         server
     }
@@ -144,6 +139,27 @@ impl Server {
         String::from_utf8_lossy(&self.ask_raw(words)).trim_end().to_owned()
     }
 
+    /// The bytes of an answer that is one value.
+    pub fn raw(&self, words: &[&[u8]]) -> Vec<u8> {
+        let answer = self.ask_raw(words);
+        let start = answer.windows(2).position(|two| two == b"\r\n").unwrap() + 2;
+        answer[start..answer.len() - 2].to_vec()
+    }
+
+    /// Commands as [`push`] writes them, one after the other; nobody looks at their answers.
+    pub fn run(&self, commands: &[u8]) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut writing = stream.try_clone().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                writing.write_all(commands).unwrap();
+                send(&mut writing, &[b"ECHO", END]);
+            });
+            read_to_end(&mut stream);
+        });
+    }
+
     fn ask_raw(&self, words: &[&[u8]]) -> Vec<u8> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -151,12 +167,7 @@ impl Server {
         send(&mut stream, &[b"AUTH", b"admin", b"admin"]);
         send(&mut stream, words);
         send(&mut stream, &[b"ECHO", END]);
-        let (mut answer, mut buffer) = (Vec::new(), [0; 65_536]);
-        while !answer.ends_with(&[END, b"\r\n"].concat()) {
-            let read = stream.read(&mut buffer).unwrap();
-            assert!(read > 0, "the server hung up");
-            answer.extend_from_slice(&buffer[..read]);
-        }
+        let mut answer = read_to_end(&mut stream);
         // Without the answer to AUTH and the end.
         let start = answer.windows(2).position(|two| two == b"\r\n").unwrap() + 2;
         answer.truncate(answer.len() - END.len() - 2 - format!("${}\r\n", END.len()).len());
@@ -244,14 +255,30 @@ impl Sentinel {
 /// What the last answer of a talk is.
 const END: &[u8] = b"-the end-";
 
+fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
+    let (mut answer, mut buffer, end) = (Vec::new(), [0; 65_536], [END, b"\r\n"].concat());
+    while !answer.ends_with(&end) {
+        let read = stream.read(&mut buffer).unwrap();
+        assert!(read > 0, "the server hung up");
+        answer.extend_from_slice(&buffer[..read]);
+    }
+    answer
+}
+
 fn send(stream: &mut TcpStream, words: &[&[u8]]) {
-    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+    let mut bytes = Vec::new();
+    push(&mut bytes, words);
+    stream.write_all(&bytes).unwrap();
+}
+
+/// A command as the server reads it.
+pub fn push(bytes: &mut Vec<u8>, words: &[&[u8]]) {
+    bytes.extend(format!("*{}\r\n", words.len()).into_bytes());
     for word in words {
         bytes.extend(format!("${}\r\n", word.len()).into_bytes());
         bytes.extend(*word);
         bytes.extend(b"\r\n");
     }
-    stream.write_all(&bytes).unwrap();
 }
 
 impl Drop for Server {

@@ -54,8 +54,8 @@ pub struct Server {
 pub struct Session {
     settings: SettingsFile,
     target: std::sync::Mutex<(Address, Access)>,
-    /// Where a window keeps what waits for a server; other faces have no outbox, and fail where the server is away.
-    outbox: Option<PathBuf>,
+    /// Below which a window keeps what waits for a server; other faces have no outbox, and fail where the server is away.
+    data: Option<PathBuf>,
     open: Mutex<Option<Open>>,
 }
 
@@ -77,13 +77,13 @@ const CLOSING_STEPS: usize = 400;
 impl Session {
     /// A session on the store of this address; nothing is opened yet.
     pub fn new(settings: SettingsFile, address: Address, access: Access) -> Self {
-        Self { settings, target: std::sync::Mutex::new((address, access)), outbox: None, open: Mutex::default() }
+        Self { settings, target: std::sync::Mutex::new((address, access)), data: None, open: Mutex::default() }
     }
 
-    /// The same for a window: what the server cannot take yet waits in this folder, and a server that is away is no
-    /// error.
-    pub fn with_outbox(self, folder: PathBuf) -> Self {
-        Self { outbox: Some(folder), ..self }
+    /// The same for a window: what the server cannot take yet waits below this folder of data, and a server that is away
+    /// is no error.
+    pub fn with_outbox(self, data: PathBuf) -> Self {
+        Self { data: Some(data), ..self }
     }
 
     fn target(&self) -> (Address, Access) {
@@ -107,18 +107,16 @@ impl Session {
         let (address, access) = self.target();
         let clock = Arc::new(SystemClock);
         let messenger = |store| Arc::new(Messenger::new(store, self.settings.clone(), clock.clone()));
-        let (Address::Redis(redis), Some(folder)) = (&address, &self.outbox) else {
+        let (Address::Redis(redis), Some(data)) = (&address, &self.data) else {
             let store = store::open(&address, &access).await?;
             let stores = vec![Arc::downgrade(&store)];
             return Ok(Open { api: messenger(store), outbox: None, stores, _beside: None });
         };
         let store: Arc<dyn Store> = Arc::new(RedisStore::start(redis.clone(), access, clock.clone())?);
-        let own = store::open(&Address::Sled { folder: folder.clone() }, &Access::default()).await?;
-        // Free, damaged or another process's: this window does not need it.
-        let beside = match "sled:".parse() {
-            Ok(address) => store::open(&address, &Access::default()).await.ok(),
-            Err(_) => None,
-        };
+        let sled = async |name| store::open(&Address::Sled { folder: data.join(name) }, &Access::default()).await;
+        let own = sled("window").await?;
+        // Another process may have it, and then keeps its deadlines; this window can do without it.
+        let beside = sled("store").await.ok();
         let stores = [Some(&store), Some(&own), beside.as_ref()].into_iter().flatten().map(Arc::downgrade).collect();
         let outbox = Arc::new(Outbox::open(messenger(store), own, redis.to_string()).await?);
         Ok(Open { api: outbox.clone(), outbox: Some(outbox), stores, _beside: beside })
