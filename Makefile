@@ -5,7 +5,7 @@
 # from building the same crates twice with other features.
 BUILD := cargo build --workspace --locked
 RUN_PACKAGES := build-essential pkg-config libwebkit2gtk-4.1-dev librsvg2-dev
-TEST_PACKAGES := webkit2gtk-driver xvfb dbus xclip
+TEST_PACKAGES := webkit2gtk-driver xvfb dbus xclip redis-tools
 
 run: tools run-packages ui ## opens the window on the embedded store
 	$(BUILD)
@@ -27,6 +27,7 @@ package: tools run-packages ui ## makes the release and its packages, in target/
 torture: tools run-packages test-packages ui ## runs the long faults
 	$(BUILD) --all-targets
 	TORTURE_ROUNDS=100 cargo test --workspace --locked --test kill -- --nocapture
+	CHAOS_SECONDS=300 cargo test --workspace --locked --test redis_chaos -- --nocapture
 
 bench: tools run-packages test-packages ui ## prints ratios, from a release build
 	cargo build --workspace --locked --release

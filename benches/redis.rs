@@ -19,7 +19,7 @@ use temp_messenger_core::{
     room::{PutRoom, RoomName},
     store::{Access, Change, Changes, NewRecord, Store, redis::RedisStore},
 };
-use temp_messenger_tests::redis::{Server, binary};
+use temp_messenger_tests::redis::Server;
 
 const FEW: usize = 1_000;
 const MANY: usize = 100_000;
@@ -110,7 +110,7 @@ async fn one_caller(server: &Server, store: &RedisStore) {
 
 /// SETs a second of redis-benchmark with 50 connections and no pipeline.
 fn sets(server: &Server) -> f64 {
-    let mut command = Command::new(binary().replace("-server", "-benchmark"));
+    let mut command = Command::new("redis-benchmark");
     command.args(["-p", &server.port.to_string(), "-c", "50", "-P", "1", "-n", "20000", "-r", "1000000", "--csv"]);
     command.args(["SET", "bench:__rand_int__", &"7".repeat(KEPT), "PX", "60000"]);
     let output = String::from_utf8(command.output().unwrap().stdout).unwrap();

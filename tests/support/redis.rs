@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::{Read, Write},
     net::{TcpListener, TcpStream},
-    os::unix::fs::FileExt,
+    os::unix::{fs::FileExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
@@ -28,9 +28,19 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// The server's binary.
-pub fn binary() -> String {
-    std::env::var("TEMP_MESSENGER_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+/// The server's program. Debian's `redis-tools` brings it under another name, without the service of `redis-server`.
+fn program() -> Command {
+    let found =
+        |name: &str| std::env::split_paths(&std::env::var_os("PATH").unwrap()).any(|folder| folder.join(name).exists());
+    match std::env::var("TEMP_MESSENGER_REDIS_SERVER") {
+        Ok(named) => Command::new(named),
+        Err(_) if found("redis-server") => Command::new("redis-server"),
+        Err(_) => {
+            let mut command = Command::new("redis-check-rdb");
+            command.arg0("redis-server");
+            command
+        }
+    }
 }
 
 /// A server, its folder, and its port.
@@ -92,7 +102,7 @@ impl Server {
 
     /// Starts it, or starts it again on the same port; waits until it answers.
     pub fn launch(&mut self) {
-        let mut command = Command::new(binary());
+        let mut command = program();
         let port = self.port.to_string();
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel", "warning"]);
         if !self.options.iter().any(|option| option == "--port") {
@@ -239,7 +249,7 @@ impl Sentinel {
             master.port
         );
         fs::write(&conf, text).unwrap();
-        let mut command = Command::new(binary());
+        let mut command = program();
         command.arg(&conf).arg("--sentinel").current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::null());
         let sentinel = Self { _process: Process::start(&mut command), folder, port };
         crate::team::eventually("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok()).await;

@@ -70,7 +70,7 @@ impl Messenger {
             id: request.id.unwrap_or_else(MessageId::random),
             room: request.room.id(),
             lifetime: request.lifetime.unwrap_or(room.lifetime),
-            not_after: not_after,
+            not_after,
             payload: payload(shown)?,
             once,
         };

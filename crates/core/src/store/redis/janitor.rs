@@ -154,7 +154,8 @@ struct Release {
 
 impl Drop for Release {
     fn drop(&mut self) {
-        let (pair, call) = (self.pair.clone(), Call::script(&scripts::RELEASE, &[self.janitor.clone()]).arg(&self.me));
+        let (pair, call) =
+            (self.pair.clone(), Call::script(&scripts::RELEASE, std::slice::from_ref(&self.janitor)).arg(&self.me));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             // Too late or lost, it costs the others two seconds.
             runtime.spawn(async move { drop(pair.send(&call).await) });
