@@ -14,6 +14,7 @@ use temp_messenger_core::{
 };
 use temp_messenger_tests::{
     home::Home,
+    redis::Server,
     window::{Display, Window},
 };
 
@@ -106,6 +107,34 @@ async fn main() {
         window.press("button", "Close").await;
         window.resize(360, 640).await;
         window.picture(&folder.join(format!("conversation-360-{theme}.png"))).await;
+        window.close().await;
+
+        let (mut server, home) = (Server::restricted(&[]), Home::default());
+        let window = Window::open_with(&home, &display, variables).await;
+        window.resize(1_040, 720).await;
+        window.press("button", "Connect to our Redis").await;
+        for (name, text) in [
+            ("Server address", format!("redis://localhost:{}", server.port)),
+            ("User", "admin".to_owned()),
+            ("Password", "admin".to_owned()),
+        ] {
+            window.type_into(name, &text).await;
+        }
+        window.press("button", "Test connection").await;
+        window.says("Konnichiwa!").await;
+        window.picture(&folder.join(format!("server-{theme}.png"))).await;
+        window.press("button", "Connect").await;
+        window.says("Connected").await;
+        window.until("Settings is closed", "return !document.querySelector('dialog')").await;
+        window.send("Step 4 is done, the queue drains.").await;
+        window.message("Step 4 is done, the queue drains.").await;
+        server.kill();
+        window.says("No connection to localhost").await;
+        window.send("I will look at it from home.").await;
+        window.says("1 waiting to be sent").await;
+        window.picture(&folder.join(format!("offline-{theme}.png"))).await;
+        window.resize(360, 640).await;
+        window.picture(&folder.join(format!("offline-360-{theme}.png"))).await;
         window.close().await;
     }
 }

@@ -18,7 +18,7 @@ async fn joined(home: &Home, display: &Display, name: &str, server: &Server) -> 
     window.press("button", "Connect to our Redis").await;
     fill(&window, &format!("redis://127.0.0.1:{}", server.port), "tempmsg", "swordfish").await;
     window.press("button", "Connect").await;
-    window.part("textbox", "Message").await;
+    window.until("Settings is closed", "return !document.querySelector('dialog')").await;
     window.says("127.0.0.1").await;
     window.says("Connected").await;
     window.says("open: the server can read this").await;
@@ -171,6 +171,7 @@ async fn a_server_is_tested_before_anything_changes() {
     window.type_into("Message", "half a thought").await;
     window.press("button", "Settings").await;
     window.press("button", "Use this computer").await;
+    window.until("Settings is closed", "return !document.querySelector('dialog')").await;
     window.message("stays on this computer").await;
     let draft = window.run("return document.querySelector('textarea').value", vec![]).await;
     assert_eq!(draft, json!("half a thought"));

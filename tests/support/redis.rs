@@ -122,6 +122,16 @@ impl Server {
         }
     }
 
+    /// The same, and lets nobody in before it is restricted again: whoever is refused once stops and asks.
+    pub fn launch_restricted(&mut self) {
+        let users = ["admin on >admin ~* +@all", &format!("tempmsg on >swordfish {ACL}"), "default off"];
+        for user in users {
+            self.options.push("--user".to_owned());
+            self.options.extend(user.split_whitespace().map(str::to_owned));
+        }
+        self.launch();
+    }
+
     /// Ends it without a chance to do anything.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {

@@ -53,7 +53,7 @@ impl Shown {
             Event::Reset => self.resets += 1,
             Event::Forgot => self.forgot += 1,
             Event::Link { link } => self.link = Some(link),
-            Event::Room { .. } | Event::Waiting { .. } | Event::Unsent { .. } => {}
+            Event::Room { .. } | Event::Waiting { .. } | Event::Accepted { .. } | Event::Unsent { .. } => {}
         }
     }
 

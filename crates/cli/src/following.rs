@@ -95,6 +95,7 @@ impl Following {
             | Event::Reset
             | Event::Forgot
             | Event::Waiting { .. }
+            | Event::Accepted { .. }
             | Event::Unsent { .. }
             | Event::Link { .. } => {}
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::Error,
     lifetime::{Lifetime, Millis},
-    message::{Message, MessageId},
+    message::{Message, MessageId, Stamp},
     room::{Room, RoomName},
 };
 
@@ -132,6 +132,11 @@ pub enum Event {
     Waiting {
         /// It.
         message: Waiting,
+    },
+    /// A message of one's own that waited has been accepted; its event may have been missed.
+    Accepted {
+        /// The store's answer.
+        stamp: Stamp,
     },
     /// A message of one's own waited too long: it is erased, and was not sent.
     Unsent {

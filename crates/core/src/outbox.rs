@@ -8,7 +8,10 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -27,7 +30,7 @@ use crate::{
     },
     clock::{StoreClock, SystemClock},
     error::{Code, Error, Result},
-    event::{Event, Waiting},
+    event::{Event, Waiting, Why},
     lifetime::{Lifetime, Millis},
     message::{Message, MessageId, SaveMessage, Stamp, validate_text},
     messenger::Messenger,
@@ -60,6 +63,8 @@ struct Shared {
     entries: Mutex<BTreeMap<u64, Entry>>,
     /// What was given up while no window was open.
     unsent: Mutex<Vec<MessageId>>,
+    /// Nobody gets an answer any more.
+    ended: AtomicBool,
     /// One change of notes at a time, so that the last one written is the last one made.
     writing: tokio::sync::Mutex<()>,
     /// What gives up: one wrong step of the clock must not.
@@ -110,6 +115,7 @@ impl Outbox {
             notes: notes.id(),
             entries: Mutex::default(),
             unsent: Mutex::default(),
+            ended: AtomicBool::new(false),
             writing: tokio::sync::Mutex::default(),
             clock: StoreClock::new(Arc::new(SystemClock)),
             wake: Notify::new(),
@@ -127,7 +133,9 @@ impl Outbox {
     /// Sends nothing any more, and lets go of whoever waits for an answer: what waits stays where it is.
     pub(crate) fn end(&self) {
         self.task.abort();
-        self.shared.entries().values_mut().for_each(|entry| entry.asking.clear());
+        let mut entries = self.shared.entries();
+        self.shared.ended.store(true, Ordering::Relaxed);
+        entries.values_mut().for_each(|entry| entry.asking.clear());
     }
 
     /// How many messages wait to be sent.
@@ -222,7 +230,11 @@ impl Shared {
             note.deleted = true;
         }
         let deadline = found.map_or(record.deadline, |found| found.deadline);
+        let deleted = note.deleted;
         self.entries().insert(record.seq, Entry { note, record: record.id, text, deadline, asking: Vec::new() });
+        if deleted {
+            self.rewrite(record.seq, |note| note.deleted = true).await;
+        }
         Ok(())
     }
 
@@ -281,12 +293,16 @@ impl Shared {
             let due = entries.iter().filter(|(_, entry)| entry.text.is_some() && entry.deadline <= now);
             due.map(|(key, entry)| (*key, entry.note.id)).collect()
         };
-        for (_, id) in due {
-            if let Err(error) = self.end_waiting(id).await {
-                tracing::warn!(%error, "what waited too long is still in the outbox");
-            }
+        for (key, id) in due {
             if self.told.send(Event::Unsent { id }).is_err() {
                 self.unsent.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+            }
+            // Told by that alone: an answer might be there before it.
+            if let Some(entry) = self.entries().get_mut(&key) {
+                entry.asking.clear();
+            }
+            if let Err(error) = self.end_waiting(id).await {
+                tracing::warn!(%error, "what waited too long is still in the outbox");
             }
         }
     }
@@ -337,9 +353,12 @@ impl Shared {
     /// An entry is done with: its answer is given, and nothing of it stays.
     async fn settle(&self, key: u64, answer: &Result<Stamp>) {
         let Some(mut entry) = self.entries().remove(&key) else { return };
+        if let Ok(stamp) = answer {
+            self.tell(Event::Accepted { stamp: *stamp });
+        }
         entry.answer(answer);
-        // The text first: a note alone says nothing.
-        for id in [entry.note.id, entry.record] {
+        // The note first: without one a text is never sent again, and ends by its own deadline.
+        for id in [entry.record, entry.note.id] {
             if let Err(error) = self.erase(id).await {
                 tracing::warn!(%error, "what was sent is still in the outbox");
             }
@@ -403,7 +422,11 @@ impl Shared {
         let record = noted.id;
         let (kept, noted) = tokio::try_join!(self.store.save(kept), self.store.save(noted))?;
         let entry = Entry { note, record, text: Some(text), deadline: kept.deadline, asking: vec![asking] };
-        self.entries().insert(noted.seq, entry);
+        let mut entries = self.entries();
+        entries.insert(noted.seq, entry);
+        if self.ended.load(Ordering::Relaxed) {
+            entries.values_mut().for_each(|entry| entry.asking.clear());
+        }
         Ok(())
     }
 
@@ -442,6 +465,8 @@ impl Shared {
         // The note first: it alone knows, after a crash, that this was not to be sent.
         self.rewrite(key, |note| (note.deleted, note.failure) = (true, None)).await;
         self.erase(id).await?;
+        // Also for what was told of it on the way here.
+        self.tell(Event::Ended { id, why: Why::Deleted });
         if attempted {
             self.wake.notify_one();
         } else {

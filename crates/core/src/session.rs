@@ -118,7 +118,7 @@ impl Session {
         // Another process may have it, and then keeps its deadlines; this window can do without it.
         let beside = sled("store").await.ok();
         let stores = [Some(&store), Some(&own), beside.as_ref()].into_iter().flatten().map(Arc::downgrade).collect();
-        let outbox = Arc::new(Outbox::open(messenger(store), own, redis.to_string()).await?);
+        let outbox = Arc::new(Outbox::open(messenger(store), own, redis.place()).await?);
         Ok(Open { api: outbox.clone(), outbox: Some(outbox), stores, _beside: beside })
     }
 

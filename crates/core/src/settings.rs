@@ -285,11 +285,11 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// For this user alone; a new file, synced, then renamed.
+/// For this user alone; a new file of a name that nobody else uses, synced, then renamed.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let trouble = |error| folders::trouble(path, &error);
     let mut new = path.to_path_buf().into_os_string();
-    new.push(".new");
+    new.push(format!(".{}.new", Uuid::new_v4().simple()));
     let mut options = fs::OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(trouble)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(trouble)?;

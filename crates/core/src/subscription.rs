@@ -262,7 +262,12 @@ impl Deadlines {
             }
             // What was missed may have moved or ended; what is alive comes again.
             Event::Reset => *self = Self::default(),
-            Event::Room { .. } | Event::Link { .. } | Event::Forgot | Event::Waiting { .. } | Event::Unsent { .. } => {}
+            Event::Room { .. }
+            | Event::Link { .. }
+            | Event::Forgot
+            | Event::Waiting { .. }
+            | Event::Accepted { .. }
+            | Event::Unsent { .. } => {}
         }
     }
 

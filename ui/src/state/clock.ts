@@ -48,6 +48,16 @@ export class Clock {
     this.look();
   }
 
+  /** A page carried the store's now: better than nothing until somebody has asked. */
+  seed(now: number): void {
+    if (this.#samples.length === 0) this.sample(now, performance.now() - DISAGREEMENT / 2);
+  }
+
+  /** Another store has another clock. */
+  forget(): void {
+    this.#samples = [];
+  }
+
   /** The store's now: the later of what the two say, so that what either calls ended is hidden. */
   now(): number {
     const [byDate, bySteady] = this.#estimates();

@@ -28,6 +28,7 @@ export class Conversation {
   /** Told of what arrives and of what departs, for whoever speaks and whoever holds the focus. */
   onArrival: (item: Item) => void = () => {};
   onDeparture: (item: Item, why: Departure) => void = () => {};
+  onFailure: (item: Item, failure: Failure) => void = () => {};
 
   constructor(room: string, clock: Clock) {
     this.room = room;
@@ -69,9 +70,14 @@ export class Conversation {
       case "waiting":
         if (event.message.room === this.room) this.#wait(event.message, list);
         break;
+      case "accepted": {
+        const item = this.#byId.get(event.stamp.id);
+        if (item?.state === "pending" || item?.state === "failed") item.stamp(event.stamp);
+        break;
+      }
       case "unsent": {
         const item = this.#byId.get(event.id);
-        if (item && item.state !== "accepted") this.#drop(item, list);
+        if (item?.state === "pending" || item?.state === "failed") this.#depart(item, list);
         break;
       }
       case "page":
@@ -122,8 +128,11 @@ export class Conversation {
       this.#byId.set(item.id, item);
       list.add(item);
     }
-    if (message.failure) item.fail(message.failure);
-    else item.retry();
+    if (!message.failure) item.retry();
+    else if (item.state === "pending") {
+      item.fail(message.failure);
+      this.onFailure(item, message.failure);
+    }
   }
 
   /** How many wait to be sent. */
@@ -142,7 +151,10 @@ export class Conversation {
     const item = this.#byId.get(id);
     if (item?.state !== "pending") return false;
     if ("seq" in answer) item.stamp(answer);
-    else item.fail(answer);
+    else {
+      item.fail(answer);
+      this.onFailure(item, answer);
+    }
     this.#settle(new Set(this.items));
     return true;
   }
@@ -150,8 +162,24 @@ export class Conversation {
   /** Takes away what was never sent. */
   discard(item: Item): void {
     const list = new Set(this.items);
-    this.#drop(item, list);
+    this.#depart(item, list);
     this.#settle(list);
+  }
+
+  /** Leaves the list: what is drawn by folding, so that whoever holds the focus can go on. */
+  #depart(item: Item, list: Set<Item>): void {
+    if (!item.drawn) return this.#drop(item, list);
+    item.end();
+    this.onDeparture(item, "replaced");
+  }
+
+  /** Another store is open now: only what was never accepted is kept. */
+  leave(): void {
+    const list = new Set(this.items);
+    for (const item of this.items) if (item.state === "accepted" || item.state === "ended") this.#drop(item, list);
+    this.#settle(list);
+    this.close();
+    [this.loaded, this.more, this.waiting] = [false, false, false];
   }
 
   /** The empty place has folded away. */

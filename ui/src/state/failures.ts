@@ -20,8 +20,13 @@ export function reason(failure: Failure): string {
     case "ended":
       return "It may have arrived. Send again?";
     default:
-      return failure.message;
+      return sentence(failure.message);
   }
+}
+
+/** What the core says begins small and ends open; here it stands alone. */
+export function sentence(message: string): string {
+  return message.charAt(0).toUpperCase() + message.slice(1) + (/[.!?]$/.test(message) ? "" : ".");
 }
 
 /** The same within a sentence: `the store is full`. */

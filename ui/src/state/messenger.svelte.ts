@@ -21,8 +21,12 @@ export class Messenger {
   status = $state.raw<Status | undefined>();
   /** Why no store is open. */
   trouble = $state.raw<Failure | undefined>();
-  /** Whether a store is being opened. */
-  #connecting = false;
+  /** The store that is being opened. */
+  #opening: Promise<void> | undefined;
+  /** Whether another store is being gone over to. */
+  goingOver = $state(false);
+  /** What was never accepted in the conversations of other stores, by their address. */
+  #left = new Map<string, Conversation>();
   link = $state.raw<Link | undefined>();
   rooms = $state.raw<Room[]>([]);
   conversation = $state.raw<Conversation | undefined>();
@@ -67,15 +71,22 @@ export class Messenger {
   }
 
   /** Opens the store and follows it; where it cannot be opened, says why. */
-  async connect(): Promise<void> {
-    if (this.#connecting || !this.status) return;
-    this.#connecting = true;
+  connect(): Promise<void> {
+    this.#opening ??= this.#open().finally(() => (this.#opening = undefined));
+    return this.#opening;
+  }
+
+  async #open(): Promise<void> {
+    if (!this.status) return;
     clearTimeout(this.#retry);
     const conversation = this.#enter(this.status.settings.room);
     try {
       // A server that is away is no trouble: what is written waits for it.
       if (!this.status.server) await this.#firstSamples();
-      this.#subscription = await this.client.events([conversation.room], (batch) => this.#apply(batch));
+      this.#subscription = await this.client.events([conversation.room], (batch) => {
+        // What another store sent may still be on its way.
+        if (this.conversation === conversation) this.#apply(batch);
+      });
       this.trouble = undefined;
       this.#sampling ??= setInterval(() => {
         if (this.link?.state === "connected") void this.#sample();
@@ -83,19 +94,30 @@ export class Messenger {
     } catch (reason) {
       this.trouble = failure(reason);
       if (this.trouble.code === "in_use") this.#retry = setTimeout(() => void this.connect(), RETRY);
-    } finally {
-      this.#connecting = false;
     }
   }
 
   /** Goes over to another store, and begins there anew. Rejects with a `Failure` where that does not answer. */
   async goOver(request: Connect): Promise<void> {
-    this.status = await this.client.connect(request);
-    this.conversation?.close();
-    this.#subscription = undefined;
-    this.conversation = undefined;
-    [this.rooms, this.link, this.forgot, this.unsent] = [[], undefined, "", 0];
-    await this.connect();
+    if (this.goingOver) return;
+    this.goingOver = true;
+    try {
+      await this.#opening;
+      const from = this.status?.settings.store ?? "";
+      this.status = await this.client.connect(request);
+      clearTimeout(this.#retry);
+      if (this.conversation) {
+        this.conversation.leave();
+        this.#left.set(from, this.conversation);
+      }
+      this.conversation = this.#left.get(this.status.settings.store);
+      this.#subscription = undefined;
+      this.clock.forget();
+      [this.rooms, this.link, this.forgot, this.unsent] = [[], undefined, "", 0];
+      await this.connect();
+    } finally {
+      this.goingOver = false;
+    }
   }
 
   /** Does not wait for the next try. */
@@ -114,6 +136,7 @@ export class Messenger {
       this.announcer.forget(item.id);
       if (why === "expired") this.announcer.expired();
     };
+    conversation.onFailure = (_item, refusal) => this.announcer.say(`not sent, ${aside(refusal)}`);
     this.conversation?.close();
     this.conversation = conversation;
     return conversation;
@@ -142,6 +165,9 @@ export class Messenger {
         this.announcer.say(`The server forgot everything at ${this.forgot}.`);
       } else if (event.event === "unsent") {
         this.unsent += 1;
+        this.announcer.say("1 message waited too long and was not sent.");
+      } else if (event.event === "page") {
+        this.clock.seed(event.now);
       }
     }
     this.conversation?.apply(batch.events);
@@ -177,24 +203,25 @@ export class Messenger {
       this.announcer.say("sent");
     } catch (reason) {
       const refusal = failure(reason);
-      if (conversation.answer(item.id, refusal)) this.announcer.say(`not sent, ${aside(refusal)}`);
+      // On a server it waits in the outbox, which tells what comes of it.
+      if (this.status?.server && refusal.code === "unreachable") return;
+      conversation.answer(item.id, refusal);
     }
   }
 
   /** Gone now, for everybody; the list follows by the event. Answers with why not. */
   async delete(item: Item): Promise<Failure | undefined> {
-    if (item.state !== "accepted") {
-      this.conversation?.discard(item);
-      // What waits is erased in the outbox; of what was never accepted there is nothing else to say.
-      await this.client.deleteMessage(item.id).catch(() => undefined);
-      return undefined;
-    }
+    const waits = item.state !== "accepted";
     try {
+      // What waits is erased in the outbox.
       await this.client.deleteMessage(item.id);
-      return undefined;
     } catch (reason) {
-      return failure(reason);
+      const refusal = failure(reason);
+      const unknown = refusal.code === "not_found" || (waits && !this.status?.server);
+      if (!unknown) return refusal;
     }
+    if (waits) this.conversation?.discard(item);
+    return undefined;
   }
 
   /** Asks for the page before the oldest message that is here; it comes in the stream. */

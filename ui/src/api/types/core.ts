@@ -250,7 +250,11 @@ room: Room, } | { "event": "reset" } | { "event": "forgot" } | { "event": "waiti
 /**
  * It.
  */
-message: Waiting, } | { "event": "unsent", 
+message: Waiting, } | { "event": "accepted", 
+/**
+ * The store's answer.
+ */
+stamp: Stamp, } | { "event": "unsent", 
 /**
  * Which.
  */

@@ -96,6 +96,11 @@ impl RedisAddress {
         self.finder == Finder::Server && self.hosts.iter().all(Host::is_loopback)
     }
 
+    /// What makes it the same place, whoever goes there and how: without user and TLS.
+    pub fn place(&self) -> String {
+        Self { tls: false, user: None, ..self.clone() }.to_string()
+    }
+
     /// The servers' names as people read them.
     pub fn label(&self) -> String {
         self.hosts.iter().map(|host| host.name.as_str()).collect::<Vec<_>>().join(", ")

@@ -3,8 +3,6 @@
 
 use std::collections::HashMap;
 
-use redis::Value;
-
 use super::{
     reply,
     scripts::Call,
@@ -43,8 +41,7 @@ pub(super) async fn findings(session: &Session, pair: &Pair) -> Vec<Finding> {
 async fn settings(pair: &Pair) -> Option<HashMap<String, String>> {
     let answer = pair.send(&Call::command("CONFIG").arg("GET").arg(&SETTINGS[..])).await.ok()?;
     let pairs = reply::array(&answer).ok()?.as_chunks::<2>().0;
-    let text = |value: &Value| reply::bytes(value).ok().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    Some(pairs.iter().filter_map(|[name, value]| Some((text(name)?, text(value)?))).collect())
+    Some(pairs.iter().filter_map(|[name, value]| Some((reply::printable(name)?, reply::printable(value)?))).collect())
 }
 
 async fn replicas(pair: &Pair) -> Option<u64> {

@@ -24,6 +24,7 @@ mod session;
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -55,6 +56,8 @@ const SAVE_AGES: Millis = 10 * 60_000;
 const ACTIVITY_NOTED: Millis = 60 * 60_000;
 /// The most bytes of one piece of a page.
 const PAGE_BYTES: usize = 256 * 1024;
+/// How long whoever waits for a connection waits.
+const CONNECTED: Duration = Duration::from_secs(10);
 /// How often a change that others overtook is made anew.
 const OVERTAKEN: usize = 8;
 
@@ -72,9 +75,11 @@ impl RedisStore {
         Ok(Self { session })
     }
 
-    /// Waits until the first tries have come to something: `unreachable`, or `refused` (user, password, rights, trust).
+    /// Waits until the first tries have come to something: `unreachable`, also where they take over 10 s, or `refused`
+    /// (user, password, rights, trust).
     pub async fn connected(&self) -> Result<()> {
-        self.session.settled().await
+        let late = |_| Err(Error::new(Code::Unreachable, "the server does not answer"));
+        tokio::time::timeout(CONNECTED, self.session.settled()).await.unwrap_or_else(late)
     }
 
     async fn ask(&self, call: &Call) -> Result<Value> {

@@ -121,6 +121,12 @@ pub(super) fn bytes(value: &Value) -> Result<&[u8]> {
     }
 }
 
+/// What a server says of itself, as far as people can be shown it: 64 printable characters at most.
+pub(super) fn printable(value: &Value) -> Option<String> {
+    let text = bytes(value).ok()?.iter().filter(|byte| (b' '..=b'~').contains(byte));
+    Some(text.take(64).map(|byte| char::from(*byte)).collect())
+}
+
 pub(super) fn number(value: &Value) -> Result<u64> {
     match value {
         Value::Int(number) => u64::try_from(*number).map_err(|_| unexpected()),

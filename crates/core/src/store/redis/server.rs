@@ -290,11 +290,7 @@ fn untrusted(host: &Host, error: &io::Error) -> Fault {
 /// What the server says of itself: its name and version.
 pub(super) async fn version(connection: &mut MultiplexedConnection) -> Result<(String, String), Fault> {
     let hello: Value = redis::cmd("HELLO").query_async(connection).await?;
-    let text = |name| {
-        reply::named(&hello, name)
-            .and_then(|value| reply::bytes(value).ok())
-            .map(|text| String::from_utf8_lossy(text).into_owned())
-    };
+    let text = |name| reply::named(&hello, name).and_then(reply::printable);
     let (server, version) = (text("server").unwrap_or_default(), text("version").unwrap_or_default());
     let major: u32 = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or_default();
     if major < 7 {
