@@ -3,7 +3,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, PoisonError, Weak},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -64,10 +64,8 @@ pub struct Session {
 struct Open {
     api: Arc<dyn Api>,
     outbox: Option<Arc<Outbox>>,
-    /// All that are open, to see when they are closed.
-    stores: Vec<Weak<dyn Store>>,
-    /// The embedded store, open beside a server only so that its deadlines are kept.
-    _beside: Option<Arc<dyn Store>>,
+    /// All that are open, the embedded one beside a server too, which is open only so that its deadlines are kept.
+    stores: Vec<Arc<dyn Store>>,
 }
 
 /// How long a close waits for what is under way, in steps.
@@ -109,33 +107,37 @@ impl Session {
         let messenger = |store| Arc::new(Messenger::new(store, self.settings.clone(), clock.clone()));
         let (Address::Redis(redis), Some(data)) = (&address, &self.data) else {
             let store = store::open(&address, &access).await?;
-            let stores = vec![Arc::downgrade(&store)];
-            return Ok(Open { api: messenger(store), outbox: None, stores, _beside: None });
+            return Ok(Open { api: messenger(store.clone()), outbox: None, stores: vec![store] });
         };
         let store: Arc<dyn Store> = Arc::new(RedisStore::start(redis.clone(), access, clock.clone())?);
         let sled = async |name| store::open(&Address::Sled { folder: data.join(name) }, &Access::default()).await;
         let own = sled("window").await?;
         // Another process may have it, and then keeps its deadlines; this window can do without it.
         let beside = sled("store").await.ok();
-        let stores = [Some(&store), Some(&own), beside.as_ref()].into_iter().flatten().map(Arc::downgrade).collect();
+        let stores = [store.clone(), own.clone()].into_iter().chain(beside).collect();
         let outbox = Arc::new(Outbox::open(messenger(store), own, redis.place()).await?);
-        Ok(Open { api: outbox.clone(), outbox: Some(outbox), stores, _beside: beside })
+        Ok(Open { api: outbox.clone(), outbox: Some(outbox), stores })
     }
 
     /// Closes the store in order, once its subscriptions have been dropped; gives up after 2 s, as a kill would.
     pub async fn close(&self) {
-        let Some(Open { api, outbox, stores, _beside: beside }) = self.open.lock().await.take() else { return };
+        let Some(Open { api, outbox, stores }) = self.open.lock().await.take() else { return };
         if let Some(outbox) = &outbox {
             outbox.end();
         }
-        drop((api, outbox, beside));
+        drop((api, outbox));
+        // The last handle is ours, so that the store is closed when it is dropped here.
         for _ in 0..CLOSING_STEPS {
-            if stores.iter().all(|store| store.strong_count() == 0) {
-                return;
+            if stores.iter().all(|store| Arc::strong_count(store) == 1) {
+                break;
             }
             tokio::time::sleep(CLOSING).await;
         }
-        tracing::warn!("the store is still in use, and ends with the process");
+        if stores.iter().any(|store| Arc::strong_count(store) > 1) {
+            tracing::warn!("the store is still in use, and ends with the process");
+        }
+        // It waits for the disk, and no longer than that.
+        let _ = tokio::task::spawn_blocking(move || drop(stores)).await;
     }
 
     /// Where this session stands.

@@ -2,26 +2,30 @@
 use super::*;
 
 pub async fn changes_come_in_order(subject: &Subject) {
-    subject.with_lobby().await;
     let mut changes = subject.changes().await;
     let (message, once) = (new("x", 60), NewRecord { once: Some(b"secret".to_vec()), ..new("", 60) });
+    // Each is awaited before the next is made: what has ended when it would be told is not told.
     let stamp = subject.save(message.clone()).await;
+    let told = next(&mut changes).await;
+    assert!(matches!(&told, Change::Saved(record) if record.id == message.id), "{told:?}");
+    // A repeated save changes nothing.
     subject.save(message.clone()).await;
     subject.save(once.clone()).await;
+    let told = next(&mut changes).await;
+    assert!(matches!(&told, Change::Saved(record) if record.id == once.id && record.payload.is_empty()), "{told:?}");
     let moved = subject.store.set_lifetime(message.id, stamp.deadline, Lifetime::DEFAULT, None).await.unwrap();
+    let told = next(&mut changes).await;
+    let same = |id, deadline| (id, deadline) == (message.id, moved.deadline);
+    assert!(matches!(told, Change::Moved { id, deadline } if same(id, deadline)), "{told:?}");
     subject.store.delete(message.id).await.unwrap();
+    let told = next(&mut changes).await;
+    assert!(matches!(told, Change::Ended { id, by: EndedBy::Deletion } if id == message.id), "{told:?}");
     subject.store.claim(once.id, [1; 16]).await.unwrap();
+    let told = next(&mut changes).await;
+    assert!(matches!(told, Change::Ended { id, by: EndedBy::Claim } if id == once.id), "{told:?}");
     subject.store.put_room(PutRoom::ensure("ops".parse().unwrap())).await.unwrap();
-    assert!(matches!(next(&mut changes).await, Change::Saved(record) if record.id == message.id));
-    assert!(
-        matches!(next(&mut changes).await, Change::Saved(record) if record.id == once.id && record.payload.is_empty())
-    );
-    assert!(
-        matches!(next(&mut changes).await, Change::Moved { id, deadline } if (id, deadline) == (message.id, moved.deadline))
-    );
-    assert!(matches!(next(&mut changes).await, Change::Ended { id, by: EndedBy::Deletion } if id == message.id));
-    assert!(matches!(next(&mut changes).await, Change::Ended { id, by: EndedBy::Claim } if id == once.id));
-    assert!(matches!(next(&mut changes).await, Change::Room(room) if room.name.as_str() == "ops"));
+    let told = next(&mut changes).await;
+    assert!(matches!(&told, Change::Room(room) if room.name.as_str() == "ops"), "{told:?}");
     // Expiry does not travel.
     subject.save(new("short", 1)).await;
     subject.clock.advance(SECOND);

@@ -24,7 +24,6 @@ mod session;
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -56,8 +55,6 @@ const SAVE_AGES: Millis = 10 * 60_000;
 const ACTIVITY_NOTED: Millis = 60 * 60_000;
 /// The most bytes of one piece of a page.
 const PAGE_BYTES: usize = 256 * 1024;
-/// How long whoever waits for a connection waits.
-const CONNECTED: Duration = Duration::from_secs(10);
 /// How often a change that others overtook is made anew.
 const OVERTAKEN: usize = 8;
 
@@ -78,8 +75,7 @@ impl RedisStore {
     /// Waits until the first tries have come to something: `unreachable`, also where they take over 10 s, or `refused`
     /// (user, password, rights, trust).
     pub async fn connected(&self) -> Result<()> {
-        let late = |_| Err(Error::new(Code::Unreachable, "the server does not answer"));
-        tokio::time::timeout(CONNECTED, self.session.settled()).await.unwrap_or_else(late)
+        self.session.settled().await
     }
 
     async fn ask(&self, call: &Call) -> Result<Value> {

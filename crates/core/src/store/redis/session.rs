@@ -33,6 +33,8 @@ use crate::{
 
 /// How long a caller waits for an answer over all connections that are tried meanwhile.
 const PATIENCE: Duration = Duration::from_millis(4_500);
+/// How long whoever opens a store waits for its server.
+const CONNECTED: Duration = Duration::from_secs(10);
 /// The first pause before a new try, and the longest, in ms.
 const FIRST_PAUSE: Millis = 50;
 const LONGEST_PAUSE: Millis = 10_000;
@@ -61,8 +63,8 @@ pub(super) struct Session {
 
 #[derive(Clone, Debug)]
 enum State {
-    /// Being connected; whoever asks waits.
-    Trying,
+    /// Being connected; whoever asks waits. With what came of the last try.
+    Trying(Option<Error>),
     Up(Arc<Pair>),
     /// Whoever asks is told so at once.
     Down(Error),
@@ -141,48 +143,56 @@ impl Session {
             time: StoreTime::new(clock.clone()),
             clock,
             skipped: AtomicU64::new(0),
-            state: watch::Sender::new(State::Trying),
+            state: watch::Sender::new(State::Trying(None)),
             urged: Notify::new(),
             space: Mutex::default(),
         }
     }
 
-    /// Waits until the first tries have come to something.
+    /// Waits until the first tries have come to something, but not longer than 10 s.
     pub(super) async fn settled(&self) -> Result<()> {
         let mut state = self.state.subscribe();
-        let settled = state.wait_for(|state| !matches!(state, State::Trying)).await;
-        match settled.map(|state| state.clone()) {
-            Ok(State::Down(error)) => Err(error),
-            _ => Ok(()),
+        let settled = tokio::time::timeout(CONNECTED, state.wait_for(|state| !matches!(state, State::Trying(_))));
+        match settled.await.map(|settled| settled.map(|state| state.clone())) {
+            Err(_) => Err(self.silence()),
+            Ok(Ok(State::Down(error))) => Err(error),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Why nobody answers, as far as it is known.
+    fn silence(&self) -> Error {
+        match &*self.state.borrow() {
+            State::Trying(Some(error)) | State::Down(error) => error.clone(),
+            _ => Error::new(Code::Unreachable, "the server does not answer"),
         }
     }
 
     /// One call, on as many pairs as it takes. All calls of ours may be made twice: scripts know what they did.
     pub(super) async fn call(&self, call: &Call) -> Result<Answer> {
-        let mut last = Error::new(Code::Unreachable, "the server does not answer");
+        let mut last = None;
         let answered = tokio::time::timeout(PATIENCE, async {
             let mut repeated = false;
             loop {
                 match self.next_pair().await?.send(call).await {
                     Ok(value) => return Ok(Answer { value, repeated }),
                     Err(Fault::Answer(error)) => return Err(error),
-                    Err(Fault::Lost(error)) => (last, repeated) = (error, true),
+                    Err(Fault::Lost(error)) => (last, repeated) = (Some(error), true),
                 }
             }
         });
-        answered.await.unwrap_or(Err(last))
+        answered.await.unwrap_or_else(|_| Err(last.unwrap_or_else(|| self.silence())))
     }
 
     /// The pair that stands, once there is one; within a caller's patience.
     pub(super) async fn pair(&self) -> Result<Arc<Pair>> {
-        let late = |_| Err(Error::new(Code::Unreachable, "the server does not answer"));
-        tokio::time::timeout(PATIENCE, self.next_pair()).await.unwrap_or_else(late)
+        tokio::time::timeout(PATIENCE, self.next_pair()).await.unwrap_or_else(|_| Err(self.silence()))
     }
 
     async fn next_pair(&self) -> Result<Arc<Pair>> {
         let mut state = self.state.subscribe();
         let usable = |state: &State| match state {
-            State::Trying => false,
+            State::Trying(_) => false,
             State::Up(pair) => pair.lost.borrow().is_none(),
             State::Down(_) | State::Closed => true,
         };
@@ -196,11 +206,9 @@ impl Session {
     /// Tries now what would wait for its next turn, or for somebody to ask.
     pub(super) fn urge(&self) {
         let down = |state: &mut State| {
-            let down = matches!(state, State::Down(_));
-            if down {
-                *state = State::Trying;
-            }
-            down
+            let State::Down(error) = state else { return false };
+            *state = State::Trying(Some(error.clone()));
+            true
         };
         if self.state.send_if_modified(down) {
             self.urged.notify_one();
@@ -260,7 +268,7 @@ impl Session {
                         true => Link::Offline { since },
                         false => Link::Reconnecting { attempt },
                     }));
-                    self.set(if offline { State::Down(error) } else { State::Trying });
+                    self.set(if offline { State::Down(error) } else { State::Trying(Some(error)) });
                     Some(pause(attempt))
                 }
             };
