@@ -14,12 +14,12 @@ use temp_messenger_core::{
     message::MessageId,
     messenger::Messenger,
     room::{PutRoom, RoomName},
-    store::{Change, LARGEST_PAGE, NewRecord, Store, redis::RedisStore},
+    store::{Access, Change, LARGEST_PAGE, NewRecord, Store, redis::RedisStore},
 };
 use temp_messenger_tests::{
     proxy::Proxy,
     redis::{ACL, Server},
-    team::{Client, Shown, access, eventually, settings, store, text},
+    team::{Client, Shown, access, eventually, settings, store, store_on, text},
 };
 
 /// A server under the minimal ACL, and somebody who looks at it directly.
@@ -305,6 +305,20 @@ async fn what_ends_while_everybody_is_away_is_never_shown() {
     assert_eq!(watch.ids(), [kept]);
     assert_eq!(watch.messenger.get_message(id).await.unwrap_err().code, Code::NotFound);
     eventually("it is erased", || server.number(&["ZCARD", "{tm}:xp"]) == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_computer_that_slept_connects_anew_at_once() {
+    let (server, clock) = Server::on_test_clock(&[]);
+    let store = store_on(&server.url(), Access::default(), clock.clone()).await;
+    let ana = Client::join_on(store, "Ana", clock.clone()).await;
+    ana.messenger.save_message(text("short", "10s")).await.unwrap();
+    let long = ana.messenger.save_message(text("long", "1h")).await.unwrap();
+    ana.until("both are there", |shown| shown.messages.len() == 2).await;
+    let (resets, connections) = ana.look(|shown| (shown.resets, server.number(&["CLIENT", "ID"])));
+    clock.advance(5 * 60_000);
+    ana.until("it has read again", |shown| shown.resets > resets && shown.messages.keys().eq([&long.seq])).await;
+    assert!(server.number(&["CLIENT", "ID"]) > connections + 2, "it is on new connections");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,13 @@
 //! what stands in the server when everything is over.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
-use temp_messenger_core::{api::Api, error::Code, message::MessageId, room::RoomName, store::Access};
+use temp_messenger_core::{
+    api::{Api, ClaimMessage, GetAllMessages},
+    error::Code,
+    message::MessageId,
+    room::RoomName,
+    store::Access,
+};
 use temp_messenger_tests::{
     redis::{Server, push},
     team::{Client, eventually, store, store_on, text},
@@ -110,6 +116,23 @@ async fn wrong_types_under_our_keys_break_no_more_than_themselves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_newer_version_wrote_is_counted_and_left() {
+    let server = Server::start(&[]);
+    let ana = Client::join(store(&server.url(), Access::default()).await, "Ana").await;
+    let good = ana.messenger.save_message(text("good", "1h")).await.unwrap();
+    let next = ana.messenger.save_message(text("of tomorrow", "1h")).await.unwrap();
+    // The version of a record, and of a payload within one of ours.
+    for (id, at) in [(next.id, "24"), (ana.messenger.save_message(text("also", "1h")).await.unwrap().id, "42")] {
+        server.ask_bytes(&[b"SETRANGE", &key("m:", id.as_bytes()), at.as_bytes(), &[9]]);
+    }
+    let lobby = GetAllMessages { room: RoomName::lobby(), before: None, limit: None };
+    let page = ana.messenger.get_all_messages(lobby).await.unwrap();
+    assert_eq!((page.messages.len(), page.newer), (1, 2));
+    assert_eq!(page.messages[0].id, good.id);
+    assert_eq!(ana.messenger.get_message(next.id).await.unwrap_err().code, Code::Unsupported);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_garbled_log_takes_nothing_rather_than_lose_it() {
     let server = Server::start(&[]);
     let ana = Client::join(store(&server.url(), Access::default()).await, "Ana").await;
@@ -141,7 +164,7 @@ async fn when_everything_is_over_the_server_is_as_it_was() {
         ids.push(ana.messenger.save_message(request).await.unwrap().id);
     }
     ana.messenger.delete_message(ids[1]).await.unwrap();
-    let claim = temp_messenger_core::api::ClaimMessage { id: ids[4], nonce: uuid::Uuid::new_v4() };
+    let claim = ClaimMessage { id: ids[4], nonce: uuid::Uuid::new_v4() };
     ana.messenger.claim_message(claim).await.unwrap();
     assert!(server.keys().len() > 40);
     // Everything expires, then the dead are forgotten.

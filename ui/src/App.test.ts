@@ -338,12 +338,12 @@ test("one's own messages within five minutes have one name, waiting or sent", as
 test("a room that cannot be read says so, and is asked for again", async () => {
   render(App, { messenger: bench.messenger });
   await bench.messenger.start();
-  bench.emit({ event: "page", room: "lobby", messages: [], replace: false, more: true, now: Date.now() });
+  bench.emit({ event: "page", room: "lobby", messages: [], newer: 0, replace: false, more: true, now: Date.now() });
   await settled();
   expect(screen.getByText("This room cannot be read right now.")).toBeTruthy();
   await user.click(screen.getByRole("button", { name: "Try again" }));
   expect(bench.shown).toEqual([undefined]);
-  bench.emit({ event: "page", room: "lobby", messages: [message("back")], replace: true, more: false, now: Date.now() });
+  bench.emit({ event: "page", room: "lobby", messages: [message("back")], newer: 0, replace: true, more: false, now: Date.now() });
   await settled();
   expect(bodies()).toEqual(["back"]);
 });

@@ -104,7 +104,7 @@ test("what failed keeps its reason; what waited too long is one line", async () 
 
 test("a server that forgot everything, and one that says no, are told as such", async () => {
   await team(message("was there"));
-  bench.emit({ event: "forgot" }, { event: "reset" }, { event: "page", room: "lobby", messages: [], replace: true, more: false, now: START });
+  bench.emit({ event: "forgot" }, { event: "reset" }, { event: "page", room: "lobby", messages: [], newer: 0, replace: true, more: false, now: START });
   bench.emit({ event: "link", link: { state: "refused", message: "the server refuses this user or password" } });
   await settled();
   expect(bodies()).toEqual([]);
@@ -157,6 +157,13 @@ test("what failed on one store is there again when one comes back to it", async 
   await bench.messenger.goOver({ store: "sled:" });
   await settled();
   expect([bodies(), states()]).toEqual([["typed here"], ["not sent"]]);
+});
+
+test("what a newer version wrote is counted", async () => {
+  await team();
+  bench.emit({ event: "page", room: "lobby", messages: [], newer: 2, replace: true, more: false, now: START });
+  await settled();
+  expect(screen.getByText("2 messages need a newer version.")).toBeTruthy();
 });
 
 test("an address on the network without TLS warns", async () => {

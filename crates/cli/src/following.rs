@@ -86,7 +86,7 @@ impl Following {
                     outcome.news.push(Event::Ended { id, why });
                 }
             }
-            Event::Page { room, messages, replace, more, now } if room == self.room => {
+            Event::Page { room, messages, replace, more, now, .. } if room == self.room => {
                 self.page(messages, replace, more, now, &mut outcome);
             }
             Event::Saved { .. }
@@ -170,7 +170,7 @@ mod tests {
 
     fn page(numbers: impl IntoIterator<Item = u8>, replace: bool, more: bool) -> Event {
         let messages = numbers.into_iter().map(numbered).collect();
-        Event::Page { room: RoomName::lobby(), messages, replace, more, now: 0 }
+        Event::Page { room: RoomName::lobby(), messages, newer: 0, replace, more, now: 0 }
     }
 
     fn ended(n: u8, why: Why) -> Event {
@@ -205,7 +205,8 @@ mod tests {
         let mut room = Following::new(RoomName::lobby());
         told(&mut room, page([1, 2], true, false));
         told(&mut room, Event::Moved { id: numbered(2).id, deadline: 5_000 });
-        let empty = Event::Page { room: RoomName::lobby(), messages: vec![], replace: true, more: false, now: 1_000 };
+        let (room_name, messages) = (RoomName::lobby(), Vec::new());
+        let empty = Event::Page { room: room_name, messages, newer: 0, replace: true, more: false, now: 1_000 };
         assert_eq!(room.follow(empty).news, [ended(1, Why::Expired), ended(2, Why::Deleted)]);
     }
 

@@ -34,6 +34,8 @@ pub struct GetAllMessages {
 pub struct Messages {
     /// In order of acceptance.
     pub messages: Vec<Message>,
+    /// How many were skipped because they need a newer version of this program.
+    pub newer: usize,
     /// Whether older ones are alive.
     pub more: bool,
     /// The store's clock, in ms.

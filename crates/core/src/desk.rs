@@ -62,15 +62,16 @@ impl Desk {
 
     /// A page as messages, in order of acceptance; what cannot be read is skipped, so that it never hides the rest.
     pub(crate) async fn read_page(&self, page: Page) -> Messages {
-        let mut messages = Vec::with_capacity(page.records.len());
+        let (mut messages, mut newer) = (Vec::with_capacity(page.records.len()), page.newer);
         for record in page.records.into_iter().rev() {
             let id = record.id;
             match self.read(record, page.now).await {
                 Ok(message) => messages.push(message),
+                Err(error) if error.code == Code::Unsupported => newer += 1,
                 Err(error) => tracing::warn!(%id, %error, "a message is skipped"),
             }
         }
-        Messages { messages, more: page.more, now: page.now }
+        Messages { messages, newer, more: page.more, now: page.now }
     }
 
     /// A page of a room, older than `before` where it is given.

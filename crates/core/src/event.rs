@@ -111,6 +111,8 @@ pub enum Event {
         room: RoomName,
         /// In order of acceptance.
         messages: Vec<Message>,
+        /// How many were skipped because they need a newer version of this program.
+        newer: usize,
         /// Takes the place of every accepted message of the room that is shown.
         replace: bool,
         /// Whether older ones are alive.

@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
 use crate::{
-    api::Subscribe,
+    api::{Messages, Subscribe},
     desk::Desk,
     error::{Code, Error, Result},
     event::{Event, Link, Why},
@@ -157,7 +157,8 @@ impl Forwarder {
                 let event = self.read_page(room.clone(), before).await.unwrap_or_else(|error| {
                     tracing::warn!(%error, "a page cannot be read");
                     // Whoever waits for it may ask again.
-                    Event::Page { room, messages: Vec::new(), replace: false, more: true, now: self.desk.time.now() }
+                    let (messages, now) = (Vec::new(), self.desk.time.now());
+                    Event::Page { room, messages, newer: 0, replace: false, more: true, now }
                 });
                 self.emit(event).await
             }
@@ -221,7 +222,8 @@ impl Forwarder {
 
     async fn read_page(&self, room: RoomName, before: Option<u64>) -> Result<Event> {
         let page = self.desk.page(&room, before, PAGE).await?;
-        Ok(Event::Page { room, messages: page.messages, replace: before.is_none(), more: page.more, now: page.now })
+        let Messages { messages, newer, more, now } = page;
+        Ok(Event::Page { room, messages, newer, replace: before.is_none(), more, now })
     }
 
     async fn end_what_is_due(&mut self) -> Result<(), Over> {

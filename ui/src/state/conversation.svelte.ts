@@ -14,6 +14,8 @@ export class Conversation {
   items = $state.raw<Item[]>([]);
   /** Whether older ones are alive that are not here. */
   more = $state(false);
+  /** How many were skipped because they need a newer version. */
+  newer = $state(0);
   /** Whether the newest page has come. */
   loaded = $state(false);
   /** Whether the newest page could not be read. */
@@ -101,6 +103,7 @@ export class Conversation {
       this.unreadable = true;
     }
     this.more = page.more;
+    this.newer = page.newer + (page.replace ? 0 : this.newer);
     this.waiting = false;
     this.refused = !page.replace && page.more && page.messages.length === 0;
     for (const message of page.messages) this.#save(message, list, false);

@@ -18,7 +18,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const page = (messages: Message[], replace = true, more = false): Event => ({ event: "page", room: "lobby", messages, replace, more, now: Date.now() });
+const page = (messages: Message[], replace = true, more = false): Event => ({ event: "page", room: "lobby", messages, newer: 0, replace, more, now: Date.now() });
 const saved = (message: Message): Event => ({ event: "saved", message });
 const ended = (id: string): Event => ({ event: "ended", id, why: "deleted" });
 const texts = (): string[] => conversation.items.filter((item) => item.state !== "ended").map((item) => item.text);

@@ -115,7 +115,7 @@ export class Bench implements Client {
     await this.messenger.start();
     this.emit(
       { event: "room", room: { name: "lobby", lifetime: 3_600_000, longest: 2_592_000_000, live: messages.length } },
-      { event: "page", room: "lobby", messages, replace: true, more: false, now: Date.now() },
+      { event: "page", room: "lobby", messages, newer: 0, replace: true, more: false, now: Date.now() },
       { event: "link", link: { state: "connected", round_trip: 0.4 } },
     );
     return this;

@@ -217,7 +217,7 @@ impl Store for MemoryStore {
         let mut records: Vec<_> = alive.take(limit + 1).map(|entry| entry.record.clone()).collect();
         let more = records.len() > limit;
         records.truncate(limit);
-        Ok(Page { records, more, now })
+        Ok(Page { records, newer: 0, more, now })
     }
 
     async fn delete(&self, id: MessageId) -> Result<()> {

@@ -98,6 +98,8 @@ impl fmt::Debug for Record {
 pub struct Page {
     /// Only what is alive.
     pub records: Vec<Record>,
+    /// How many were skipped because a newer version of ours wrote them.
+    pub newer: usize,
     /// Whether older ones are alive.
     pub more: bool,
     /// The store's clock.

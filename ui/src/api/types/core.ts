@@ -232,6 +232,10 @@ room: RoomName,
  */
 messages: Array<Message>, 
 /**
+ * How many were skipped because they need a newer version of this program.
+ */
+newer: number, 
+/**
  * Takes the place of every accepted message of the room that is shown.
  */
 replace: boolean, 

@@ -165,7 +165,7 @@ impl<'a> Feed<'a> {
             }
             for (id, value) in rest.iter().zip(values) {
                 let value = reply::bytes(value)?;
-                records.push(if value.is_empty() { None } else { self.session.record(*id, value) });
+                records.push(if value.is_empty() { None } else { self.session.record(*id, value).ok() });
             }
         }
         Ok(records)
@@ -180,19 +180,14 @@ impl<'a> Feed<'a> {
 }
 
 impl Session {
-    /// A record of a value, or a count more of what was skipped.
-    pub(super) fn record(&self, id: MessageId, value: &[u8]) -> Option<Record> {
-        match reply::record(id, value) {
-            Ok(record) => Some(record),
-            Err(foreign) => {
-                self.skipped.fetch_add(1, Ordering::Relaxed);
-                match foreign {
-                    Foreign::Newer => tracing::warn!(%id, "a message needs a newer version"),
-                    Foreign::Malformed => tracing::debug!(%id, "a foreign value is skipped"),
-                }
-                None
-            }
+    /// The record of a value, or why it is none; that is counted.
+    pub(super) fn record(&self, id: MessageId, value: &[u8]) -> Result<Record, Foreign> {
+        let record = reply::record(id, value);
+        if let Err(foreign) = record {
+            self.skipped.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(%id, ?foreign, "a value is skipped");
         }
+        record
     }
 }
 

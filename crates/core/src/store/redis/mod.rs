@@ -30,6 +30,7 @@ use async_trait::async_trait;
 use redis::Value;
 
 use self::{
+    reply::Foreign,
     scripts::Call,
     server::Target,
     session::{Answer, Session},
@@ -148,13 +149,16 @@ impl Store for RedisStore {
         if value.is_empty() {
             return Err(Error::no_such_message());
         }
-        self.session.record(id, value).ok_or_else(reply::unexpected)
+        self.session.record(id, value).map_err(|foreign| match foreign {
+            Foreign::Newer => Error::new(Code::Unsupported, "this message needs a newer version"),
+            Foreign::Malformed => reply::unexpected(),
+        })
     }
 
     async fn page(&self, room: RoomId, before: Option<u64>, limit: usize) -> Result<Page> {
         let keys = &self.session.target.keys;
         let limit = limit.clamp(1, LARGEST_PAGE);
-        let (mut records, mut now) = (Vec::<Record>::new(), 0);
+        let (mut records, mut newer, mut now) = (Vec::<Record>::new(), 0, 0);
         let asked = self.session.time.asked();
         let mut cursor = before.map_or_else(|| b"+inf".to_vec(), |seq| format!("({seq}").into_bytes());
         // In pieces that a slow line can carry before its time-out.
@@ -167,8 +171,10 @@ impl Store for RedisStore {
             for [id, value] in rest.as_chunks::<2>().0 {
                 let Ok(id) = reply::bytes(id)?.try_into().map(MessageId::from_bytes) else { continue };
                 // A record under another room's order is not where it belongs.
-                let record = self.session.record(id, reply::bytes(value)?).filter(|record| record.room == room);
-                records.extend(record);
+                match self.session.record(id, reply::bytes(value)?) {
+                    Ok(record) => records.extend(Some(record).filter(|record| record.room == room)),
+                    Err(foreign) => newer += usize::from(foreign == Foreign::Newer),
+                }
             }
             // What was in an earlier piece may have ended; the next fills its place.
             records.retain(|record| record.deadline > now);
@@ -176,7 +182,7 @@ impl Store for RedisStore {
         self.session.time.sample(now, asked);
         let more = records.len() > limit;
         records.truncate(limit);
-        Ok(Page { records, more, now })
+        Ok(Page { records, newer, more, now })
     }
 
     async fn delete(&self, id: MessageId) -> Result<()> {

@@ -141,7 +141,7 @@ impl Store for SledStore {
         let (mut records, now) = self.read(move |engine, now| engine.page(room, before, limit + 1, now)).await?;
         let more = records.len() > limit;
         records.truncate(limit);
-        Ok(Page { records, more, now })
+        Ok(Page { records, newer: 0, more, now })
     }
 
     async fn delete(&self, id: MessageId) -> Result<()> {
