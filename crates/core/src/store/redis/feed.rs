@@ -16,11 +16,11 @@ use super::{
     session::{Pair, Session},
 };
 use crate::{
-    error::Error,
+    error::{Code, Error},
     lifetime::Millis,
     message::MessageId,
     room::RoomId,
-    store::{Change, EndedBy, Record},
+    store::{Change, EndedBy, LARGEST_PAYLOAD, Record},
 };
 
 /// How long the server holds back an answer when nothing happens, and how much longer it may then take.
@@ -154,6 +154,10 @@ impl<'a> Feed<'a> {
 
     /// The records of these ids, as far as they are alive and ours; in pieces that a slow line can carry in time.
     async fn fetch(&self, ids: &[MessageId]) -> Result<Vec<Option<Record>>, Fault> {
+        // Almost always it is one, and then no script is needed.
+        if let [id] = ids {
+            return Ok(vec![self.fetch_one(*id).await?]);
+        }
         let mut records = Vec::with_capacity(ids.len());
         while records.len() < ids.len() {
             let rest = &ids[records.len()..];
@@ -169,6 +173,19 @@ impl<'a> Feed<'a> {
             }
         }
         Ok(records)
+    }
+
+    async fn fetch_one(&self, id: MessageId) -> Result<Option<Record>, Fault> {
+        let call = Call::command("GETRANGE").arg(self.session.target.keys.message(id)).arg(0);
+        match self.pair.send(&call.arg(reply::HEADER + LARGEST_PAYLOAD)).await {
+            // Somebody made something else of it.
+            Err(Fault::Answer(error)) if error.code == Code::Corrupt => Ok(None),
+            answer => {
+                let answer = answer?;
+                let value = reply::bytes(&answer)?;
+                Ok(if value.is_empty() { None } else { self.session.record(id, value).ok() })
+            }
+        }
     }
 
     async fn room(&self, room: RoomId) -> Result<Option<Change>, Fault> {
