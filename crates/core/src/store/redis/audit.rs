@@ -3,11 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{
-    reply,
-    scripts::Call,
-    session::{Pair, Session},
-};
+use super::{pair::Pair, reply, scripts::Call, session::Session};
 use crate::store::{Finding, Grade};
 
 /// The settings that are looked at.

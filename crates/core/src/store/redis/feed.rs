@@ -10,10 +10,11 @@ use redis::Value;
 
 use super::{
     fault::Fault,
+    pair::Pair,
     reply::{self, Foreign},
     scripts::{self, Call},
     server::Connection,
-    session::{Pair, Session},
+    session::Session,
 };
 use crate::{
     error::{Code, Error},

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::{
     fault::Fault,
-    keys, reply,
+    keys,
+    pair::Pair,
+    reply,
     scripts::{self, Call},
-    session::{Pair, Session},
+    session::Session,
 };
 use crate::{
     lifetime::Millis,

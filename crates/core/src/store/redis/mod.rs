@@ -16,6 +16,7 @@ mod fault;
 mod feed;
 mod janitor;
 mod keys;
+mod pair;
 mod reply;
 mod scripts;
 mod server;

@@ -5,21 +5,19 @@
 //! silently.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
-use redis::{Value, aio::MultiplexedConnection};
-use tokio::sync::{Notify, OnceCell, broadcast, watch};
+use redis::Value;
+use tokio::sync::{Notify, broadcast, watch};
 
 use super::{
     address::{Finder, Host},
     audit,
     fault::Fault,
     feed, janitor,
+    pair::Pair,
     scripts::Call,
     server::{self, ANSWERING, Connection, Target},
 };
@@ -69,63 +67,6 @@ enum State {
     /// Whoever asks is told so at once.
     Down(Error),
     Closed,
-}
-
-/// One generation of connections, to one server.
-#[derive(Debug)]
-pub(super) struct Pair {
-    commands: Connection,
-    /// Its name and version.
-    pub(super) server: (String, String),
-    pub(super) findings: OnceCell<Vec<Finding>>,
-    /// Where it is.
-    host: Host,
-    /// When there was last an answer, on the boot clock.
-    heard: AtomicU64,
-    clock: Arc<dyn Clock>,
-    lost: watch::Sender<Option<Error>>,
-}
-
-impl Pair {
-    pub(super) fn connection(&self) -> MultiplexedConnection {
-        self.commands.commands.clone()
-    }
-
-    /// One call on this pair alone.
-    pub(super) async fn send(&self, call: &Call) -> Result<Value, Fault> {
-        let answer = self.send_once(call).await;
-        if let Err(Fault::Lost(error)) = &answer {
-            self.lost.send_replace(Some(error.clone()));
-        }
-        answer
-    }
-
-    /// There was an answer.
-    pub(super) fn hear(&self) {
-        self.heard.store(self.clock.boot(), Ordering::Relaxed);
-    }
-
-    async fn send_once(&self, call: &Call) -> Result<Value, Fault> {
-        let mut connection = self.connection();
-        let answer = call.command.query_async(&mut connection).await;
-        if answer.is_ok() {
-            self.hear();
-        }
-        match answer {
-            Err(error) if error.kind() == redis::ErrorKind::Server(redis::ServerErrorKind::NoScript) => {
-                let Some(script) = call.script else { return Err(error.into()) };
-                // The server was restarted, or its scripts were flushed.
-                let _: Value = script.load_async(&mut connection).await.map(Value::SimpleString)?;
-                Ok(call.command.query_async(&mut connection).await?)
-            }
-            answer => Ok(answer?),
-        }
-    }
-
-    async fn is_lost(&self) -> Fault {
-        let lost = self.lost.subscribe().wait_for(Option::is_some).await.ok().and_then(|lost| lost.clone());
-        lost.map_or_else(|| Fault::lost("the connection ended"), Fault::Lost)
-    }
 }
 
 /// An answer, and whether the call had to be made again after one of unknown outcome.
@@ -193,7 +134,7 @@ impl Session {
         let mut state = self.state.subscribe();
         let usable = |state: &State| match state {
             State::Trying(_) => false,
-            State::Up(pair) => pair.lost.borrow().is_none(),
+            State::Up(pair) => pair.stands(),
             State::Down(_) | State::Closed => true,
         };
         match state.wait_for(usable).await.map(|state| state.clone()) {
@@ -309,15 +250,7 @@ impl Session {
         let (commands, feed) =
             tokio::try_join!(self.target.connect(&host, ANSWERING), self.target.connect(&host, feed::ANSWERING))?;
         let server = server::version(&mut commands.commands.clone()).await?;
-        let pair = Arc::new(Pair {
-            commands,
-            server,
-            host,
-            findings: OnceCell::new(),
-            heard: AtomicU64::new(self.clock.boot()),
-            clock: self.clock.clone(),
-            lost: watch::Sender::new(None),
-        });
+        let pair = Arc::new(Pair::new(commands, server, host, self.clock.clone()));
         self.enter_space(&pair).await?;
         Ok((pair, feed))
     }
@@ -365,7 +298,7 @@ impl Session {
     async fn watch_silence(&self, pair: &Pair) -> Fault {
         loop {
             self.clock.wait_until(self.clock.boot() + 1_000).await;
-            if self.clock.boot().saturating_sub(pair.heard.load(Ordering::Relaxed)) > LONGEST_SILENCE {
+            if pair.silence() > LONGEST_SILENCE {
                 return Fault::lost("the server was silent for too long");
             }
         }
