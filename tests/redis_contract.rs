@@ -1,5 +1,5 @@
-//! The contract of every store, against a real redis-server under the minimal ACL, whose time is the test's: found
-//! directly, over TLS, by a Sentinel, and in a Cluster.
+//! The contract of every store, against a real redis-server whose time is the test's: found directly, over TLS and in a
+//! Cluster under the minimal ACL, and by a Sentinel.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 use std::{any::Any, sync::Arc};

@@ -149,7 +149,6 @@ async fn a_cluster_is_followed_when_a_slot_moves_and_when_a_node_dies() {
     })
     .await;
     nodes[1].kill();
-    tokio::time::sleep(Duration::from_millis(100)).await;
     seqs.push(insist(&ana, "after").await.seq);
     ana.until("all are there again", |shown| shown.messages.keys().eq(&seqs) && shown.twice == 0).await;
 }

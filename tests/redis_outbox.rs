@@ -54,6 +54,17 @@ fn is_up(link: &Link) -> bool {
     matches!(link, Link::Connected { .. })
 }
 
+/// Waits until so many wait to be sent.
+async fn waits(session: &Session, wanted: impl Fn(usize) -> bool) {
+    for _ in 0..6_000 {
+        if wanted(session.status().await.waiting) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("never: {} wait", session.status().await.waiting);
+}
+
 /// Sends without waiting for what comes of it.
 fn send(api: &Arc<dyn Api>, words: &str, lifetime: &str) -> MessageId {
     let (api, request) = (api.clone(), text(words, lifetime));
@@ -73,9 +84,7 @@ async fn what_waits_survives_a_restart_and_is_sent_once_in_order() {
     let mut ids = Vec::new();
     for n in 0..5 {
         ids.push(send(&api, &n.to_string(), "1h"));
-        while first.status().await.waiting <= n {
-            tokio::task::yield_now().await;
-        }
+        waits(&first, |waiting| waiting > n).await;
     }
     api.delete_message(ids[2]).await.unwrap();
     assert_eq!(first.status().await.waiting, 4);
@@ -99,9 +108,7 @@ async fn what_waits_survives_a_restart_and_is_sent_once_in_order() {
     ana.until("all are there", |shown| shown.messages.len() == 4 && shown.twice == 0).await;
     assert_eq!(ana.ids(), ids);
     assert_eq!(ana.texts(), ["0", "1", "3", "4"]);
-    while second.status().await.waiting > 0 {
-        tokio::task::yield_now().await;
-    }
+    waits(&second, |waiting| waiting == 0).await;
     drop((api, events));
     second.close().await;
     let third = session(&home, &server.url());
@@ -138,6 +145,53 @@ async fn what_is_deleted_while_its_answer_is_on_the_way_is_deleted_on_the_server
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_tried_before_a_restart_stays_in_its_place() {
+    let (server, home) = (Server::start(&[]), tempfile::tempdir().unwrap());
+    let proxy = Proxy::before(server.port).await;
+    let window = session(&home, &proxy.url());
+    let (api, mut events) = follow(&window).await;
+    link(&mut events, is_up).await;
+    // Its answer is lost and nobody is let in: it was tried, and its note is newer than the others'.
+    proxy.lose_answer_to(b"the first");
+    proxy.refuse_after_loss();
+    let mut ids = vec![send(&api, "the first", "1h")];
+    eventually("its answer is lost", || proxy.lost() == 1).await;
+    for n in 1..3 {
+        ids.push(send(&api, &n.to_string(), "1h"));
+        waits(&window, |waiting| waiting > n).await;
+    }
+    drop((api, events));
+    window.close().await;
+    let window = session(&home, &proxy.url());
+    let (api, mut events) = follow(&window).await;
+    let mut shown = Vec::new();
+    for _ in 0..3 {
+        shown.push(waiting(&mut events).await.id);
+    }
+    assert_eq!(shown, ids);
+    proxy.refuse(false);
+    api.konnichiwa().await.ok();
+    eventually("all are there once", || server.number(&["ZCARD", "{tm}:xp"]) == 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_outbox_is_moved_aside_and_a_whole_one_left() {
+    let (server, home) = (Server::start(&[]), tempfile::tempdir().unwrap());
+    let window = session(&home, &server.url());
+    let (api, events) = follow(&window).await;
+    api.save_message(text("x", "1h")).await.unwrap();
+    drop((api, events));
+    window.close().await;
+    window.start_empty().await.unwrap();
+    assert!(!home.path().join("window/db.damaged-1").exists(), "it is whole");
+    std::fs::write(home.path().join("window/db/conf"), "garbage").unwrap();
+    assert_eq!(window.api().await.unwrap_err().code, Code::Corrupt);
+    window.start_empty().await.unwrap();
+    window.api().await.unwrap();
+    assert!(home.path().join("window/db.damaged-1").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_waits_too_long_is_given_up_and_told() {
     let (mut server, home) = (Server::start(&[]), tempfile::tempdir().unwrap());
     let window = session(&home, &server.url());
@@ -147,15 +201,14 @@ async fn what_waits_too_long_is_given_up_and_told() {
     link(&mut events, |link| matches!(link, Link::Offline { .. })).await;
     let id = send(&api, "too late", "1s");
     while !matches!(next(&mut events).await, Event::Unsent { id: told } if told == id) {}
-    assert_eq!(window.status().await.waiting, 0);
+    waits(&window, |waiting| waiting == 0).await;
     // Also what ends while no window is open.
-    let other = send(&api, "later still", "1s");
-    while window.status().await.waiting == 0 {
-        tokio::task::yield_now().await;
-    }
+    let other = send(&api, "later still", "5s");
+    waits(&window, |waiting| waiting > 0).await;
     drop((api, events));
     window.close().await;
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    // Its time itself is what passes.
+    tokio::time::sleep(Duration::from_millis(5_100)).await;
     let window = session(&home, &server.url());
     let (api, mut events) = follow(&window).await;
     while !matches!(next(&mut events).await, Event::Unsent { id } if id == other) {}
@@ -199,9 +252,7 @@ async fn a_window_goes_over_to_another_server_while_something_waits() {
     first.kill();
     link(&mut events, |link| matches!(link, Link::Offline { .. })).await;
     send(&api, "for the first", "1h");
-    while window.status().await.waiting == 0 {
-        tokio::task::yield_now().await;
-    }
+    waits(&window, |waiting| waiting > 0).await;
     drop(api);
     let connect = |server: &Server| Connect { store: server.url(), password: None, tls: Tls::default() };
     window.connect(connect(&second), || drop(events)).await.unwrap();

@@ -95,7 +95,7 @@ async fn two_windows_on_one_server_show_the_same() {
     server.launch();
     server.restrict();
     for window in [&ana, &ben] {
-        window.press("button", "Try now").await;
+        window.try_now().await;
         window.says("The server forgot everything at").await;
         window.says("Connected").await;
         window.message("written meanwhile").await;
@@ -130,7 +130,7 @@ async fn what_waits_survives_a_restart_of_the_window() {
     window.says("2 waiting to be sent").await;
     server.launch();
     server.restrict();
-    window.press("button", "Try now").await;
+    window.try_now().await;
     window.says("Connected").await;
     let sent = "return [...document.querySelectorAll('article [data-part=state]')].filter(state => state.textContent === 'sent').length === 2";
     window.until("both are sent", sent).await;

@@ -177,6 +177,13 @@ impl Window {
         self.run(script, vec![json!(text), json!(button)]).await;
     }
 
+    /// Does not wait for the next try, where one has not come meanwhile.
+    pub async fn try_now(&self) {
+        let script =
+            "[...document.querySelectorAll('button')].find(button => button.innerText.trim() === 'Try now')?.click()";
+        self.run(script, vec![]).await;
+    }
+
     /// Types into a text box, after what is there.
     pub async fn type_into(&self, name: &str, text: &str) {
         self.part("textbox", name).await.send_keys(text).await.unwrap();

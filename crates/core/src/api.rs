@@ -80,7 +80,7 @@ pub struct Konnichiwa {
     pub now: Millis,
     /// What an audit of the server found.
     pub findings: Vec<Finding>,
-    /// How many values that are none of ours were skipped.
+    /// How often a value that is none of ours was met and skipped.
     #[cfg_attr(test, ts(type = "number"))]
     pub skipped: u64,
 }

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use crate::{
     api::{Api, Konnichiwa},
     clock::SystemClock,
-    error::Result,
+    error::{Code, Result},
     folders,
     messenger::Messenger,
     outbox::Outbox,
@@ -64,10 +64,13 @@ pub struct Session {
 struct Open {
     api: Arc<dyn Api>,
     outbox: Option<Arc<Outbox>>,
+    redis: Option<Arc<RedisStore>>,
     /// All that are open, the embedded one beside a server too, which is open only so that its deadlines are kept.
     stores: Vec<Arc<dyn Store>>,
 }
 
+/// Where below a window's data its outbox is.
+const OUTBOX: &str = "window";
 /// How long a close waits for what is under way, in steps.
 const CLOSING: Duration = Duration::from_millis(5);
 const CLOSING_STEPS: usize = 400;
@@ -105,27 +108,39 @@ impl Session {
         let (address, access) = self.target();
         let clock = Arc::new(SystemClock);
         let messenger = |store| Arc::new(Messenger::new(store, self.settings.clone(), clock.clone()));
+        let sled = async |folder| store::open(&Address::Sled { folder }, &Access::default()).await;
         let (Address::Redis(redis), Some(data)) = (&address, &self.data) else {
             let store = store::open(&address, &access).await?;
-            return Ok(Open { api: messenger(store.clone()), outbox: None, stores: vec![store] });
+            // What waits for a server ends on time also while another store is open.
+            let outbox = self.data.as_ref().map(|data| data.join(OUTBOX)).filter(|folder| folder.exists());
+            let beside = match outbox {
+                Some(folder) => sled(folder).await.ok(),
+                None => None,
+            };
+            let stores = std::iter::once(store.clone()).chain(beside).collect();
+            return Ok(Open { api: messenger(store), outbox: None, redis: None, stores });
         };
-        let store: Arc<dyn Store> = Arc::new(RedisStore::start(redis.clone(), access, clock.clone())?);
-        let sled = async |name| store::open(&Address::Sled { folder: data.join(name) }, &Access::default()).await;
-        let own = sled("window").await?;
+        let own = sled(data.join(OUTBOX)).await?;
+        let redis_store = Arc::new(RedisStore::start(redis.clone(), access, clock.clone())?);
+        let store: Arc<dyn Store> = redis_store.clone();
         // Another process may have it, and then keeps its deadlines; this window can do without it.
-        let beside = sled("store").await.ok();
+        let beside = sled(data.join("store")).await.ok();
         let stores = [store.clone(), own.clone()].into_iter().chain(beside).collect();
         let outbox = Arc::new(Outbox::open(messenger(store), own, redis.place()).await?);
-        Ok(Open { api: outbox.clone(), outbox: Some(outbox), stores })
+        Ok(Open { api: outbox.clone(), outbox: Some(outbox), redis: Some(redis_store), stores })
     }
 
     /// Closes the store in order, once its subscriptions have been dropped; gives up after 2 s, as a kill would.
     pub async fn close(&self) {
-        let Some(Open { api, outbox, stores }) = self.open.lock().await.take() else { return };
+        let Some(Open { api, outbox, redis, stores }) = self.open.lock().await.take() else { return };
         if let Some(outbox) = &outbox {
             outbox.end();
         }
-        drop((api, outbox));
+        // Calls under way end with it.
+        if let Some(redis) = &redis {
+            redis.close().await;
+        }
+        drop((api, outbox, redis));
         // The last handle is ours, so that the store is closed when it is dropped here.
         for _ in 0..CLOSING_STEPS {
             if stores.iter().all(|store| Arc::strong_count(store) == 1) {
@@ -197,10 +212,21 @@ impl Session {
         self.target().0
     }
 
-    /// Moves a damaged embedded store aside, so that the next `api` opens an empty one.
+    /// Moves a damaged embedded store aside, so that the next `api` opens an empty one; of a window on a server, its
+    /// outbox, where that is damaged.
     pub async fn start_empty(&self) -> Result<()> {
         self.close().await;
-        store::start_empty(&self.address())
+        let address = match (self.address(), &self.data) {
+            (Address::Redis(_), Some(data)) => {
+                let outbox = Address::Sled { folder: data.join(OUTBOX) };
+                match store::open(&outbox, &Access::default()).await {
+                    Err(error) if error.code == Code::Corrupt => outbox,
+                    opened => return opened.map(drop),
+                }
+            }
+            (address, _) => address,
+        };
+        store::start_empty(&address)
     }
 }
 

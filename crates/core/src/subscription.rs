@@ -178,7 +178,12 @@ impl Forwarder {
                 Err(error) => error,
             };
             tracing::info!(%error, "a snapshot cannot be read");
-            let pause = tokio::time::sleep(if error.code == Code::Unreachable { RETRY_AWAY } else { RETRY });
+            let link = self.away(&error);
+            let pause = tokio::time::sleep(if link.is_some() { RETRY_AWAY } else { RETRY });
+            // Of an outage the store tells itself, and what it refuses in particular only this one knows.
+            if let Some(link @ Link::Refused { .. }) = link {
+                self.emit(Event::Link { link }).await?;
+            }
             tokio::pin!(pause);
             loop {
                 tokio::select! {
@@ -189,8 +194,7 @@ impl Forwarder {
                         Some(_) => {}
                         None => return Err(Over),
                     },
-                    // Who is refused waits until something has changed.
-                    () = &mut pause, if error.code != Code::Refused => break,
+                    () = &mut pause => break,
                     () = self.events.closed() => return Err(Over),
                 }
             }

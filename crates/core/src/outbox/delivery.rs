@@ -65,9 +65,9 @@ impl Shared {
                 continue;
             };
             match text {
-                None => self.delete_there(key, note.id).await?,
-                Some(_) if note.failure.is_some() => {}
-                Some(text) => self.send(key, note, text).await?,
+                _ if note.deleted => self.delete_there(key, note.id).await?,
+                Some(text) if note.failure.is_none() => self.send(key, note, text).await?,
+                _ => {}
             }
         }
         Ok(())
@@ -82,7 +82,7 @@ impl Shared {
             due.map(|(key, entry)| (*key, entry.note.id)).collect()
         };
         for (key, id) in due {
-            if self.told.send(Event::Unsent { id }).is_err() {
+            if !self.tell(Event::Unsent { id }) {
                 self.unsent.lock().unwrap_or_else(PoisonError::into_inner).push(id);
             }
             // Told by that alone: an answer might be there before it.
@@ -100,9 +100,14 @@ impl Shared {
         let now = self.messenger.desk().now().await.map_err(|_| Away)?;
         if note.not_after.is_none() {
             note.not_after = Some(now + ATTEMPTS);
-            let still_waits = self.rewrite(key, |entry| entry.not_after = note.not_after).await;
-            if !still_waits {
-                return Ok(());
+            match self.rewrite(key, |entry| entry.not_after = note.not_after).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(error) => {
+                    // Unnoted, a deletion after a crash would not reach what arrived.
+                    tracing::warn!(%error, "an attempt cannot be noted");
+                    return Err(Away);
+                }
             }
         }
         let Text { room, message, lifetime, once } = text;
@@ -112,7 +117,9 @@ impl Shared {
             Err(error) if error.code == Code::Unreachable => return Err(Away),
             Err(error) => {
                 let failure = Some((error.code, error.message.clone()));
-                self.rewrite(key, |note| note.failure = failure).await;
+                if let Err(error) = self.rewrite(key, |note| note.failure = failure).await {
+                    tracing::warn!(%error, "a failure cannot be noted");
+                }
                 let shown = self.entries().get_mut(&key).and_then(|entry| {
                     entry.answer(&answer);
                     entry.shown()
@@ -121,8 +128,6 @@ impl Shared {
                     self.tell(Event::Waiting { message });
                 }
             }
-            // Deleted while it was under way: it is deleted there in the next round.
-            Ok(_) if self.entries().get(&key).is_some_and(|entry| entry.text.is_none()) => self.wake.notify_one(),
             Ok(_) => self.settle(key, &answer).await,
         }
         Ok(())
@@ -131,6 +136,10 @@ impl Shared {
     async fn delete_there(&self, key: u64, id: MessageId) -> Result<(), Away> {
         match self.messenger.delete_message(id).await {
             Err(error) if matches!(error.code, Code::Unreachable | Code::Refused) => Err(Away),
+            Err(error) if error.code != Code::NotFound => {
+                tracing::warn!(%error, "a deletion is tried again");
+                Ok(())
+            }
             _ => {
                 self.settle(key, &Err(Error::no_such_message())).await;
                 Ok(())

@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, broadcast, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
     clock::StoreClock,
@@ -45,7 +45,8 @@ pub(super) struct Shared {
     /// What gives up: one wrong step of the clock must not.
     pub(super) clock: StoreClock,
     pub(super) wake: Notify,
-    pub(super) told: broadcast::Sender<Event>,
+    /// Unbounded, but never more than what waits has to tell.
+    pub(super) listeners: Mutex<Vec<mpsc::UnboundedSender<Event>>>,
 }
 
 /// What waits, keyed by the order in which it was written.
@@ -103,9 +104,11 @@ impl Shared {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn tell(&self, event: Event) {
-        // No window may be listening yet; it is told of all when it does.
-        let _ = self.told.send(event);
+    /// Answers whether anybody listens; who begins to is told of all.
+    pub(super) fn tell(&self, event: Event) -> bool {
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| listener.send(event.clone()).is_ok());
+        !listeners.is_empty()
     }
 
     pub(super) async fn load(&self) -> Result<()> {
@@ -122,7 +125,7 @@ impl Shared {
         }
     }
 
-    pub(super) async fn load_entry(&self, record: Record) -> Result<()> {
+    async fn load_entry(&self, record: Record) -> Result<()> {
         let Ok(mut note) = postcard::from_bytes::<Note>(&record.payload) else { return self.erase(record.id).await };
         if note.server != self.server {
             return Ok(());
@@ -149,18 +152,29 @@ impl Shared {
             // It may have arrived: then it goes there too.
             note.deleted = true;
         }
-        let deadline = found.map_or(record.deadline, |found| found.deadline);
+        let deadline = found.as_ref().map_or(record.deadline, |found| found.deadline);
+        // Notes are written anew; the order is the texts'.
+        let key = found.as_ref().map_or(record.seq, |found| found.seq);
         let deleted = note.deleted;
-        self.entries().insert(record.seq, Entry { note, record: record.id, text, deadline, asking: Vec::new() });
+        self.entries().insert(key, Entry { note, record: record.id, text, deadline, asking: Vec::new() });
         if deleted {
-            self.rewrite(record.seq, |note| note.deleted = true).await;
+            self.rewrite(key, |note| note.deleted = true).await?;
         }
         Ok(())
     }
 
     /// An entry is done with: its answer is given, and nothing of it stays.
     pub(super) async fn settle(&self, key: u64, answer: &Result<Stamp>) {
-        let Some(mut entry) = self.entries().remove(&key) else { return };
+        let entry = {
+            let mut entries = self.entries();
+            // Deleted while it was under way: it is deleted there in the next round.
+            if answer.is_ok() && entries.get(&key).is_some_and(|entry| entry.note.deleted) {
+                self.wake.notify_one();
+                return;
+            }
+            entries.remove(&key)
+        };
+        let Some(mut entry) = entry else { return };
         if let Ok(stamp) = answer {
             self.tell(Event::Accepted { stamp: *stamp });
         }
@@ -173,42 +187,44 @@ impl Shared {
         }
     }
 
-    pub(super) async fn erase(&self, id: MessageId) -> Result<()> {
+    async fn erase(&self, id: MessageId) -> Result<()> {
         match self.store.delete(id).await {
             Err(error) if error.code != Code::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Changes a note: a new record, then the old one goes. Answers whether its text still waits.
-    pub(super) async fn rewrite(&self, key: u64, change: impl FnOnce(&mut Note)) -> bool {
+    /// Changes a note: a new record, then the old one goes. Answers whether its text is still to be sent; where nothing
+    /// can be written, nothing has changed.
+    pub(super) async fn rewrite(&self, key: u64, change: impl FnOnce(&mut Note)) -> Result<bool> {
         let _writing = self.writing.lock().await;
-        let (changed, waits) = {
+        let (before, changed) = {
             let mut entries = self.entries();
-            let Some(entry) = entries.get_mut(&key) else { return false };
+            let Some(entry) = entries.get_mut(&key) else { return Ok(false) };
+            let before = entry.note.clone();
             change(&mut entry.note);
-            (entry.note.clone(), entry.text.is_some())
+            (before, entry.note.clone())
         };
-        let written = async {
-            let new = self.note_record(&changed)?;
-            let id = new.id;
-            self.store.save(new).await?;
-            Ok::<_, Error>(id)
-        };
-        match written.await {
-            Ok(id) => {
-                let old = self.entries().get_mut(&key).map(|entry| std::mem::replace(&mut entry.record, id));
-                // Without an entry it is done with meanwhile, and the new note with it.
-                if let Err(error) = self.erase(old.unwrap_or(id)).await {
-                    tracing::warn!(%error, "an old note stays in the outbox");
-                }
+        let new = self.note_record(&changed)?;
+        let id = new.id;
+        if let Err(error) = self.store.save(new).await {
+            if let Some(entry) = self.entries().get_mut(&key) {
+                entry.note = before;
             }
-            Err(error) => tracing::warn!(%error, "a note of the outbox cannot be written"),
+            return Err(error);
         }
-        waits
+        let (old, waits) = match self.entries().get_mut(&key) {
+            Some(entry) => (std::mem::replace(&mut entry.record, id), entry.text.is_some() && !entry.note.deleted),
+            // It is done with meanwhile, and the new note with it.
+            None => (id, false),
+        };
+        if let Err(error) = self.erase(old).await {
+            tracing::warn!(%error, "an old note stays in the outbox");
+        }
+        Ok(waits)
     }
 
-    pub(super) fn note_record(&self, note: &Note) -> Result<NewRecord> {
+    fn note_record(&self, note: &Note) -> Result<NewRecord> {
         let payload = encode(note)?;
         Ok(NewRecord {
             id: MessageId::random(),
@@ -228,13 +244,11 @@ impl Shared {
         let kept = NewRecord { id, room: self.texts, lifetime, not_after: None, payload, once: None };
         let noted = self.note_record(&note)?;
         let record = noted.id;
-        let (kept, noted) = tokio::try_join!(self.store.save(kept), self.store.save(noted))?;
+        let (kept, _) = tokio::try_join!(self.store.save(kept), self.store.save(noted))?;
         let entry = Entry { note, record, text: Some(text), deadline: kept.deadline, asking: vec![asking] };
         let mut entries = self.entries();
-        entries.insert(noted.seq, entry);
-        if self.ended.load(Ordering::Relaxed) {
-            entries.values_mut().for_each(|entry| entry.asking.clear());
-        }
+        entries.insert(kept.seq, entry);
+        self.let_go_once_ended(&mut entries);
         Ok(())
     }
 
@@ -249,29 +263,41 @@ impl Shared {
             match entries.iter_mut().find(|(_, entry)| entry.note.id == id && entry.text.is_some()) {
                 Some((key, entry)) => {
                     entry.asking.push(asking);
-                    *key
+                    let key = *key;
+                    self.let_go_once_ended(&mut entries);
+                    key
                 }
                 None => return Some(asking),
             }
         };
-        self.rewrite(key, |note| note.failure = None).await;
+        if let Err(error) = self.rewrite(key, |note| note.failure = None).await {
+            tracing::warn!(%error, "what failed cannot be tried again");
+        }
         None
+    }
+
+    /// Whoever asks after the end gets no answer, and must not wait for one.
+    fn let_go_once_ended(&self, entries: &mut BTreeMap<u64, Entry>) {
+        if self.ended.load(Ordering::Relaxed) {
+            entries.values_mut().for_each(|entry| entry.asking.clear());
+        }
     }
 
     /// Ends what waits, here at once and, if it was ever attempted, there as soon as there is a link. Answers whether
     /// anything of this id waited.
     pub(super) async fn end_waiting(&self, id: MessageId) -> Result<bool> {
-        let (key, attempted) = {
+        let found = self.entries().iter().find(|(_, entry)| entry.note.id == id).map(|(key, _)| *key);
+        let Some(key) = found else { return Ok(false) };
+        // The note first: it alone knows, after a crash, that this was not to be sent.
+        self.rewrite(key, |note| (note.deleted, note.failure) = (true, None)).await?;
+        let attempted = {
             let mut entries = self.entries();
-            let Some((key, entry)) = entries.iter_mut().find(|(_, entry)| entry.note.id == id) else {
-                return Ok(false);
-            };
+            // Accepted at the very moment.
+            let Some(entry) = entries.get_mut(&key) else { return Ok(false) };
             entry.text = None;
             entry.answer(&Err(Error::no_such_message()));
-            (*key, entry.note.not_after.is_some())
+            entry.note.not_after.is_some()
         };
-        // The note first: it alone knows, after a crash, that this was not to be sent.
-        self.rewrite(key, |note| (note.deleted, note.failure) = (true, None)).await;
         self.erase(id).await?;
         // Also for what was told of it on the way here.
         self.tell(Event::Ended { id, why: Why::Deleted });

@@ -18,7 +18,7 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::{
-    sync::{Notify, broadcast, mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     task::AbortHandle,
 };
 
@@ -59,7 +59,7 @@ impl Outbox {
             writing: tokio::sync::Mutex::default(),
             clock: StoreClock::new(Arc::new(SystemClock)),
             wake: Notify::new(),
-            told: broadcast::Sender::new(256),
+            listeners: Mutex::default(),
             store,
         });
         for room in [texts, notes] {
@@ -99,7 +99,7 @@ impl fmt::Debug for Outbox {
 /// What waits, then everything that the server and the outbox tell.
 async fn forward(
     shared: Arc<Shared>,
-    mut told: broadcast::Receiver<Event>,
+    mut told: mpsc::UnboundedReceiver<Event>,
     mut inner: Subscription,
     events: mpsc::Sender<Event>,
 ) {
@@ -117,7 +117,7 @@ async fn forward(
                 Some(event) => event,
                 None => return,
             },
-            Ok(event) = told.recv() => event,
+            Some(event) = told.recv() => event,
             () = events.closed() => return,
         };
         if events.send(event).await.is_err() {
@@ -140,7 +140,9 @@ impl Api for Outbox {
             let text = Text { room, message, lifetime: lifetime.unwrap_or_else(default), once };
             if let Err(error) = self.shared.enter(id, text, asking).await {
                 tracing::warn!(%error, "the outbox takes nothing; the message goes without it");
-                return self.shared.messenger.save_message(SaveMessage { id: Some(id), ..request }).await;
+                let direct = self.shared.messenger.save_message(SaveMessage { id: Some(id), ..request }).await;
+                // Nothing holds it here: that is what has to be said.
+                return direct.map_err(|refusal| if refusal.code == Code::Unreachable { error } else { refusal });
             }
         }
         self.shared.wake.notify_one();
@@ -184,7 +186,8 @@ impl Api for Outbox {
     }
 
     async fn events(&self, request: Subscribe) -> Result<Subscription> {
-        let told = self.shared.told.subscribe();
+        let (listener, told) = mpsc::unbounded_channel();
+        self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
         let inner = self.shared.messenger.events(request).await?;
         let (id, (events, received)) = (inner.id, mpsc::channel(256));
         tokio::spawn(forward(self.shared.clone(), told, inner, events));

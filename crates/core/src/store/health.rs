@@ -17,7 +17,7 @@ pub struct Health {
     pub now: Millis,
     /// What an audit found; empty where there is nothing to audit.
     pub findings: Vec<Finding>,
-    /// How many values that were none of ours have been skipped since the store was opened.
+    /// How often a value that is none of ours was met and skipped since the store was opened.
     pub skipped: u64,
 }
 

@@ -3,19 +3,22 @@
 
 use std::collections::HashMap;
 
-use super::{pair::Pair, reply, scripts::Call, session::Session};
-use crate::store::{Finding, Grade};
+use super::{fault::Fault, pair::Pair, reply, scripts::Call, session::Session};
+use crate::{
+    error::Code,
+    store::{Finding, Grade},
+};
 
 /// The settings that are looked at.
-const SETTINGS: [&str; 5] = ["appendonly", "save", "maxmemory", "maxmemory-policy", "slowlog-log-slower-than"];
+const SETTINGS: [&str; 4] = ["appendonly", "save", "maxmemory-policy", "slowlog-log-slower-than"];
 
 /// All findings, what is to be looked at first.
 pub(super) async fn findings(session: &Session, pair: &Pair) -> Vec<Finding> {
     let settings = settings(pair).await;
-    let mut findings = vec![encryption(session), rights(session, settings.is_some())];
+    let mut findings = vec![encryption(session), rights(session, &settings)];
     match &settings {
-        Some(settings) => findings.extend([persistence(settings), eviction(settings), slow_log(settings)]),
-        None => findings.push(unknown("Its configuration", "persistence, eviction and the slow log", "config|get")),
+        Ok(settings) => findings.extend([persistence(settings), eviction(settings), slow_log(settings)]),
+        Err(_) => findings.push(unknown("Its configuration", "persistence, eviction and the slow log", "config|get")),
     }
     findings.push(match replicas(pair).await {
         Some(0) => good("No copies elsewhere", "The server has no replicas."),
@@ -34,10 +37,10 @@ pub(super) async fn findings(session: &Session, pair: &Pair) -> Vec<Finding> {
     findings
 }
 
-async fn settings(pair: &Pair) -> Option<HashMap<String, String>> {
-    let answer = pair.send(&Call::command("CONFIG").arg("GET").arg(&SETTINGS[..])).await.ok()?;
-    let pairs = reply::array(&answer).ok()?.as_chunks::<2>().0;
-    Some(pairs.iter().filter_map(|[name, value]| Some((reply::printable(name)?, reply::printable(value)?))).collect())
+async fn settings(pair: &Pair) -> Result<HashMap<String, String>, Fault> {
+    let answer = pair.send(&Call::command("CONFIG").arg("GET").arg(&SETTINGS[..])).await?;
+    let pairs = reply::array(&answer)?.as_chunks::<2>().0;
+    Ok(pairs.iter().filter_map(|[name, value]| Some((reply::printable(name)?, reply::printable(value)?))).collect())
 }
 
 async fn replicas(pair: &Pair) -> Option<u64> {
@@ -61,15 +64,18 @@ fn encryption(session: &Session) -> Finding {
     }
 }
 
-fn rights(session: &Session, may_read_settings: bool) -> Finding {
+fn rights(session: &Session, settings: &Result<HashMap<String, String>, Fault>) -> Finding {
     let user = session.target.address.user.as_deref().unwrap_or("default");
-    match may_read_settings {
-        true => look(
+    match settings {
+        Ok(_) => look(
             "The user may do more than is needed",
             &format!("{user} may run the server's own commands, so whoever has its password may too."),
             "a user of its own, with the ACL line of docs/redis.md",
         ),
-        false => good("The user may not manage the server", &format!("{user} is refused its configuration.")),
+        Err(Fault::Answer(error)) if error.code == Code::Refused => {
+            good("The user may not manage the server", &format!("{user} is refused its configuration."))
+        }
+        Err(_) => unknown("The user's rights", "what else this user may do", "config|get"),
     }
 }
 

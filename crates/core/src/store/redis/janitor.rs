@@ -31,9 +31,7 @@ const NOTICED_STEP: Millis = 250;
 
 /// Reaps as long as the pair stands.
 pub(super) async fn run(session: &Session, pair: &Arc<Pair>) -> Fault {
-    let mut janitor =
-        Janitor { session, pair, me: uuid::Uuid::new_v4().simple().to_string(), looked_over: None, offset: None };
-    let _release = Release { pair: pair.clone(), janitor: session.target.keys.janitor(), me: janitor.me.clone() };
+    let mut janitor = Janitor { session, pair, looked_over: None, offset: None };
     if let Err(fault) = janitor.look_at_the_clock().await {
         return fault;
     }
@@ -52,10 +50,15 @@ pub(super) async fn run(session: &Session, pair: &Arc<Pair>) -> Fault {
     }
 }
 
+/// Gives the lease back, if this session has it.
+pub(super) async fn release(session: &Session, pair: &Pair) -> Result<(), Fault> {
+    let call = Call::script(&scripts::RELEASE, &[session.target.keys.janitor()]).arg(&session.me);
+    pair.send(&call).await.map(drop)
+}
+
 struct Janitor<'a> {
     session: &'a Session,
     pair: &'a Arc<Pair>,
-    me: String,
     /// When the rooms were last looked over, on the boot clock.
     looked_over: Option<Millis>,
     /// The server's clock less ours since boot, and how long it took to learn that.
@@ -68,7 +71,7 @@ impl Janitor<'_> {
         let keys = &self.session.target.keys;
         let asked = self.session.clock.boot();
         let lease = Call::script(&scripts::LEASE, &[keys.janitor(), keys.deadlines(), keys.dead(), keys.log()]);
-        let answer = self.pair.send(&lease.arg(&self.me).arg(LEASE)).await?;
+        let answer = self.pair.send(&lease.arg(&self.session.me).arg(LEASE)).await?;
         let part = |at: usize| reply::array(&answer)?.get(at).ok_or_else(reply::unexpected).and_then(reply::number);
         let (mine, now, next) = (part(0)? == 1, part(1)?, part(2)?);
         self.notice(now, asked);
@@ -144,23 +147,5 @@ impl Janitor<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// Gives the lease back, so that the next need not wait for its end.
-struct Release {
-    pair: Arc<Pair>,
-    janitor: Vec<u8>,
-    me: String,
-}
-
-impl Drop for Release {
-    fn drop(&mut self) {
-        let (pair, call) =
-            (self.pair.clone(), Call::script(&scripts::RELEASE, std::slice::from_ref(&self.janitor)).arg(&self.me));
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            // Too late or lost, it costs the others two seconds.
-            runtime.spawn(async move { drop(pair.send(&call).await) });
-        }
     }
 }

@@ -24,11 +24,12 @@ mod session;
 
 use std::{
     fmt,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
 };
 
 use async_trait::async_trait;
 use redis::Value;
+use tokio::task::JoinHandle;
 
 use self::{
     reply::Foreign,
@@ -57,12 +58,15 @@ const SAVE_AGES: Millis = 10 * 60_000;
 const ACTIVITY_NOTED: Millis = 60 * 60_000;
 /// The most bytes of one piece of a page.
 const PAGE_BYTES: usize = 256 * 1024;
+/// How long ago a call that had to be repeated was first made, at most, in ms.
+const REPEATED: Millis = 10_000;
 /// How often a change that others overtook is made anew.
 const OVERTAKEN: usize = 8;
 
 /// A team's store.
 pub struct RedisStore {
     session: Arc<Session>,
+    keeper: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl RedisStore {
@@ -70,8 +74,18 @@ impl RedisStore {
     /// file that cannot be used. Must be called inside a tokio runtime.
     pub fn start(address: RedisAddress, access: Access, clock: Arc<dyn Clock>) -> Result<Self> {
         let session = Arc::new(Session::new(Target::new(address, access)?, clock));
-        tokio::spawn(session.clone().keep());
-        Ok(Self { session })
+        let keeper = Mutex::new(Some(tokio::spawn(session.clone().keep())));
+        Ok(Self { session, keeper })
+    }
+
+    /// Ends its connections: calls under way fail, the lease is given back.
+    pub async fn close(&self) {
+        self.session.close();
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(keeper) = keeper {
+            // It ended by a panic, which was told.
+            let _ = keeper.await;
+        }
     }
 
     /// Waits until the first tries have come to something: `unreachable`, also where they take over 10 s, or `refused`
@@ -227,9 +241,12 @@ impl Store for RedisStore {
         }
         let Answer { value, repeated } = self.session.call(&call).await?;
         match reply::stamp(id, &value) {
-            // The answer that said so was lost, and this is what came of it.
+            // The answer that said so may have been lost: then its deadline is what this call made it.
             Err(error) if error.code == Code::Taken && repeated => {
-                Ok(self.get(id).await?.stamp(self.session.time.now()))
+                let (found, now) = (self.get(id).await?, self.now().await?);
+                let made =
+                    (now.saturating_sub(REPEATED)..=now).contains(&found.deadline.saturating_sub(remaining.millis()));
+                if made { Ok(found.stamp(now)) } else { Err(error) }
             }
             answer => answer,
         }

@@ -9,7 +9,12 @@ use redis::{Value, aio::MultiplexedConnection};
 use tokio::sync::{OnceCell, watch};
 
 use super::{address::Host, fault::Fault, scripts::Call, server::Connection};
-use crate::{clock::Clock, error::Error, lifetime::Millis, store::Finding};
+use crate::{
+    clock::Clock,
+    error::{Code, Error},
+    lifetime::Millis,
+    store::Finding,
+};
 
 /// One generation of connections, to one server.
 #[derive(Debug)]
@@ -75,6 +80,16 @@ impl Pair {
     /// How long there has been no answer, in ms, suspend counted.
     pub(super) fn silence(&self) -> Millis {
         self.clock.boot().saturating_sub(self.heard.load(Ordering::Relaxed))
+    }
+
+    /// Ends its connection: calls under way fail, and no other begins.
+    pub(super) fn drop_by_force(&self) {
+        self.lost.send_if_modified(|lost| {
+            let stands = lost.is_none();
+            lost.get_or_insert_with(|| Error::new(Code::Unreachable, "the connection was given up"));
+            stands
+        });
+        self.commands.abort();
     }
 
     /// Waits until a call has found it broken.

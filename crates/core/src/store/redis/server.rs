@@ -48,9 +48,16 @@ pub(super) struct Connection {
     driver: AbortHandle,
 }
 
+impl Connection {
+    /// Ends it, whoever has a handle of it.
+    pub(super) fn abort(&self) {
+        self.driver.abort();
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.driver.abort();
+        self.abort();
     }
 }
 

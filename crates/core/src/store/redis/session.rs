@@ -33,6 +33,10 @@ use crate::{
 const PATIENCE: Duration = Duration::from_millis(4_500);
 /// How long whoever opens a store waits for its server.
 const CONNECTED: Duration = Duration::from_secs(10);
+/// How long a pair has to stand to count as a link that was there, in ms.
+const STANDS: Millis = 5_000;
+/// How long an end waits until the lease is given back.
+const RELEASING: Duration = Duration::from_millis(200);
 /// The first pause before a new try, and the longest, in ms.
 const FIRST_PAUSE: Millis = 50;
 const LONGEST_PAUSE: Millis = 10_000;
@@ -53,6 +57,8 @@ pub(super) struct Session {
     pub(super) time: StoreTime,
     /// Values under our keys that were none of ours.
     pub(super) skipped: AtomicU64,
+    /// Who this is, for the lease.
+    pub(super) me: String,
     state: watch::Sender<State>,
     urged: Notify,
     /// The space's random id, as it was when it was first seen.
@@ -84,6 +90,7 @@ impl Session {
             time: StoreTime::new(clock.clone()),
             clock,
             skipped: AtomicU64::new(0),
+            me: uuid::Uuid::new_v4().simple().to_string(),
             state: watch::Sender::new(State::Trying(None)),
             urged: Notify::new(),
             space: Mutex::default(),
@@ -156,7 +163,7 @@ impl Session {
         }
     }
 
-    /// Ends everything: the lease is given back, the connections are dropped.
+    /// Ends everything: the lease is given back, the connections are dropped, calls under way fail.
     pub(super) fn close(&self) {
         self.state.send_replace(State::Closed);
     }
@@ -166,28 +173,34 @@ impl Session {
         let _ = self.changes.send(change);
     }
 
+    /// Resolves once the session is closed.
+    async fn closed(&self) {
+        // An error means that the session is gone.
+        let _ = self.state.subscribe().wait_for(|state| matches!(state, State::Closed)).await;
+    }
+
     /// Keeps a pair standing until the session is closed.
     pub(super) async fn keep(self: Arc<Self>) {
-        let mut state = self.state.subscribe();
-        let closed = async move {
-            // An error means that the session is gone.
-            let _ = state.wait_for(|state| matches!(state, State::Closed)).await;
-        };
-        tokio::select! {
-            () = self.connect_for_ever() => {}
-            () = closed => {}
-        }
+        self.connect_until_closed().await;
         self.tell(Change::Link(Link::Offline { since: self.clock.wall() }));
     }
 
-    async fn connect_for_ever(&self) {
+    async fn connect_until_closed(&self) {
         let mut attempt = 0;
         let mut since = self.clock.wall();
         loop {
-            let fault = match self.connect().await {
+            let connected = tokio::select! {
+                connected = self.connect() => connected,
+                () = self.closed() => return,
+            };
+            let fault = match connected {
                 Ok((pair, feed)) => {
-                    attempt = 0;
-                    let fault = self.attend(&pair, feed).await;
+                    let begun = self.clock.boot();
+                    let Some(fault) = self.attend(&pair, feed).await else { return };
+                    // What breaks at once, again and again, is no link.
+                    if self.clock.boot().saturating_sub(begun) > STANDS {
+                        attempt = 0;
+                    }
                     since = self.clock.wall();
                     fault
                 }
@@ -216,6 +229,7 @@ impl Session {
             tokio::select! {
                 () = self.urged.notified() => {}
                 () = self.sleep(wait.unwrap_or_default()), if wait.is_some() => {}
+                () = self.closed() => return,
             }
         }
     }
@@ -252,6 +266,9 @@ impl Session {
         let server = server::version(&mut commands.commands.clone()).await?;
         let pair = Arc::new(Pair::new(commands, server, host, self.clock.clone()));
         self.enter_space(&pair).await?;
+        let asked = self.time.asked();
+        let answer = pair.send(&Call::command("TIME")).await?;
+        self.time.sample(super::reply::time(&answer)?, asked);
         Ok((pair, feed))
     }
 
@@ -278,20 +295,33 @@ impl Session {
         Ok(())
     }
 
-    /// Everything that goes on while a pair stands; ends with why it does not any more.
-    async fn attend(&self, pair: &Arc<Pair>, feed: Connection) -> Fault {
-        let begun = match feed::Feed::begin(self, pair, feed).await {
-            Ok(feed) => feed,
-            Err(fault) => return fault,
+    /// Everything that goes on while a pair stands; ends with why it does not any more, or with nothing once the session
+    /// is closed. Then nobody's call goes on with it, whoever still holds it.
+    async fn attend(&self, pair: &Arc<Pair>, feed: Connection) -> Option<Fault> {
+        let attended = async {
+            let begun = match feed::Feed::begin(self, pair, feed).await {
+                Ok(feed) => feed,
+                Err(fault) => return fault,
+            };
+            self.set(State::Up(pair.clone()));
+            tokio::select! {
+                fault = begun.run() => fault,
+                fault = janitor::run(self, pair) => fault,
+                fault = pair.is_lost() => fault,
+                fault = self.watch_silence(pair) => fault,
+                fault = self.watch_master(&pair.host) => fault,
+            }
         };
-        self.set(State::Up(pair.clone()));
-        tokio::select! {
-            fault = begun.run() => fault,
-            fault = janitor::run(self, pair) => fault,
-            fault = pair.is_lost() => fault,
-            fault = self.watch_silence(pair) => fault,
-            fault = self.watch_master(&pair.host) => fault,
-        }
+        let fault = tokio::select! {
+            fault = attended => Some(fault),
+            () = self.closed() => {
+                // So that the next need not wait for its end; lost, it costs the others two seconds.
+                let _ = tokio::time::timeout(RELEASING, janitor::release(self, pair)).await;
+                None
+            }
+        };
+        pair.drop_by_force();
+        fault
     }
 
     /// A computer that slept, and a peer that died without a word.
