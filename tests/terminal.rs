@@ -300,3 +300,23 @@ fn konnichiwa_names_the_store() {
     let object: Value = serde_json::from_str(&says(&home, &["konnichiwa", "--json"])).unwrap();
     assert_eq!((&object["greeting"], &object["kind"]), (&"Konnichiwa!".into(), &"sled".into()));
 }
+
+#[test]
+fn what_can_be_done_with_a_message_is_done_on_this_computer() {
+    let home = Home::default();
+    let secret = send(&home, &["--once", "swordfish"]);
+    assert_eq!(refuses(&home, &["get", &secret]).0, 1);
+    assert_eq!(says(&home, &["take", &secret[..8]]), "swordfish");
+    assert_eq!(refuses(&home, &["take", &secret]), (3, "tempmsg: somebody else has seen it\n".to_owned()));
+    let id = send(&home, &["--for", "1h", "x"]);
+    says(&home, &["lifetime", &id, "10m"]);
+    assert!(says(&home, &["list"]).contains("9 m"));
+    assert_eq!(says(&home, &["delete", &id[..8]]), "");
+    assert_eq!(refuses(&home, &["delete", &id]).0, 3);
+    says(&home, &["room", "night shift", "--for", "10m", "--longest", "8h"]);
+    assert!(says(&home, &["rooms"]).lines().any(|line| line == "  night shift  0      10 min   8 h"));
+    says(&home, &["configure", "room", "night shift"]);
+    send(&home, &["in there"]);
+    assert!(says(&home, &["list"]).contains("in there") && says(&home, &["status"]).contains("room   night shift"));
+    assert_eq!(refuses(&home, &["configure", "colour", "red"]).0, 2);
+}

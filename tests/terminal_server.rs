@@ -67,6 +67,42 @@ fn what_one_sends_another_lists() {
 }
 
 #[test]
+fn what_can_be_done_with_a_message_is_done_on_the_server() {
+    let (server, home, url, password) = team();
+    let ask = |words: &[&str]| {
+        tempmsg(&home, &url, words).args(["--password-file", password.to_str().unwrap()]).output().unwrap()
+    };
+    let says = |words: &[&str]| said(ask(words)).trim_end().to_owned();
+    let secret = says(&["send", "--once", "swordfish"]);
+    assert_eq!(refused(ask(&["get", &secret])).0, 1);
+    assert_eq!(says(&["take", &secret[..8]]), "swordfish");
+    assert_eq!(refused(ask(&["take", &secret])), (3, "tempmsg: somebody else has seen it\n".to_owned()));
+    let id = says(&["send", "--for", "1h", "x"]);
+    says(&["lifetime", &id, "10m"]);
+    let message: Value = serde_json::from_str(&says(&["get", &id, "--json"])).unwrap();
+    assert!((500_000..=600_000).contains(&message["expires_in"].as_u64().unwrap()), "{message}");
+    assert_eq!(says(&["delete", &id[..8]]), "");
+    assert_eq!(refused(ask(&["delete", &id])).0, 3);
+    says(&["room", "night shift", "--for", "10m", "--longest", "8h"]);
+    assert!(says(&["rooms"]).contains("night shift"));
+    assert_eq!(refused(ask(&["--room", "night shift", "send", "--for", "1d", "x"])).0, 2);
+    // The settings keep a server only once it has answered, and its password with it.
+    says(&["configure", "store", &url]);
+    let kept = home.path().join("config/temp-messenger/password");
+    assert_eq!(fs::read_to_string(kept).unwrap(), "swordfish");
+    let mut plain = Command::new(binary("tempmsg"));
+    home.furnish(&mut plain);
+    assert_eq!(said(plain.args(["configure", "store"]).output().unwrap()), format!("{url}\n"));
+    let mut list = Command::new(binary("tempmsg"));
+    home.furnish(&mut list);
+    said(list.arg("list").output().unwrap());
+    let nowhere = format!("redis://127.0.0.1:{}", free_port());
+    assert_eq!(refused(ask(&["configure", "store", &nowhere])).0, 4);
+    assert_eq!(says(&["configure", "store"]), url);
+    drop(server);
+}
+
+#[test]
 fn refusals_have_words_and_a_status_of_their_own() {
     let (server, home, url, password) = team();
     let list = |store: &str| refused(tempmsg(&home, store, &["list"]).output().unwrap());

@@ -3,7 +3,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Parser, Subcommand, value_parser};
+use clap::{Parser, Subcommand, ValueEnum, value_parser};
 use temp_messenger_core::{
     error::Result,
     room::RoomName,
@@ -55,6 +55,9 @@ pub(crate) enum Command {
         /// How long it lives: 30s, 10m, 8h, 1d, up to 30d; else what the room gives
         #[arg(long = "for", value_name = "LIFETIME")]
         lifetime: Option<String>,
+        /// To be seen once: its text is in no list, and goes to the first who takes it
+        #[arg(long)]
+        once: bool,
     },
     /// Show what is alive in the room
     List {
@@ -70,10 +73,72 @@ pub(crate) enum Command {
         /// Its id, or any beginning of it that fits one message only among the room's newest 200
         id: String,
     },
+    /// Print a message that is to be seen once, and end it for everybody
+    ///
+    /// Like get: on a terminal what cannot be seen is written by name, elsewhere go the very bytes.
+    Take {
+        /// Its id, or a beginning as for get
+        id: String,
+    },
+    /// End a message now, for everybody
+    Delete {
+        /// Its id, or a beginning as for get
+        id: String,
+    },
+    /// Give a living message another lifetime, from now on
+    Lifetime {
+        /// Its id, or a beginning as for get
+        id: String,
+        /// How long it goes on living: 30s, 10m, 8h, 1d; never past what the room allows from its acceptance on
+        lifetime: String,
+    },
     /// Show what is alive, and everything that comes, until Ctrl+C
     Watch,
+    /// Show the rooms
+    Rooms,
+    /// Create a room, or change its lifetimes
+    #[command(name = "room")]
+    PutRoom {
+        /// Its name: 1 to 64 characters
+        name: String,
+        /// What a message lives for there unless its author says otherwise
+        #[arg(long = "for", value_name = "LIFETIME")]
+        lifetime: Option<String>,
+        /// The longest that a message may live there
+        #[arg(long, value_name = "LIFETIME")]
+        longest: Option<String>,
+    },
+    /// Show which store, room and name are in use
+    Status,
+    /// Show the settings, or one of them, or set it: name, room, store
+    Configure {
+        /// Which
+        #[arg(value_enum)]
+        setting: Option<Setting>,
+        /// What it becomes. A server is connected to before it is kept, and its password, where one is given by
+        /// --password-file, with it
+        value: Option<String>,
+    },
     /// Ask whether the store is there
     Konnichiwa,
+}
+
+impl Command {
+    /// Whether it is about messages; the others are answered also while no store can be opened.
+    pub(crate) fn opens_the_store(&self) -> bool {
+        !matches!(self, Self::Status | Self::Configure { .. })
+    }
+}
+
+/// A setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Setting {
+    /// The display name
+    Name,
+    /// The room that is meant where none is given
+    Room,
+    /// The store's address
+    Store,
 }
 
 impl Call {
@@ -88,8 +153,13 @@ impl Call {
         if let Some(file) = &self.password_file {
             access.password = Password::from_file(file)?;
         }
+        self.tls(&settings.settings()).access(access.password)
+    }
+
+    /// How a server is trusted: as it is said here, else as the settings say.
+    pub(crate) fn tls(&self, settings: &Settings) -> Tls {
         let (authority, certificate, key) = (self.authority.clone(), self.certificate.clone(), self.key.clone());
-        Tls { authority, certificate, key }.or(settings.settings().tls).access(access.password)
+        Tls { authority, certificate, key }.or(settings.tls.clone())
     }
 
     /// How a further command on the same store and room begins.

@@ -1,25 +1,27 @@
 //! The commands that ask once and are done. `watch` has a file of its own.
 
 use std::{
-    ffi::OsString,
     io::{Read, Write},
     sync::Arc,
 };
 
 use serde::Serialize;
 use temp_messenger_core::{
-    api::{Api, GetAllMessages},
+    api::{Api, ClaimMessage, GetAllMessages, SetLifetime},
     error::{Code, Error, Result},
     message::{Message, MessageId, SaveMessage},
-    room::RoomName,
+    room::{PutRoom, RoomName},
     session::Session,
     store::{Finding, Grade, LARGEST_PAGE},
 };
+
+use uuid::Uuid;
 
 use crate::{
     args::{Call, Command},
     failure::Failure,
     look::Look,
+    rooms, settings,
     table::Table,
     text::{given, visible},
     watch,
@@ -34,7 +36,7 @@ pub(crate) struct Streams<'a> {
 
 impl Streams<'_> {
     /// One line.
-    fn line(&mut self, line: impl std::fmt::Display) -> Result<(), Failure> {
+    pub(crate) fn line(&mut self, line: impl std::fmt::Display) -> Result<(), Failure> {
         Ok(writeln!(self.output, "{line}")?)
     }
 }
@@ -54,8 +56,11 @@ pub(crate) async fn run(
     let settings = session.status().await.settings;
     let room = call.room(&settings)?;
     match &call.command {
-        Command::Send { text, lifetime } => {
-            send(call, session, streams, room, text.clone(), lifetime.as_deref()).await?;
+        Command::Send { text, lifetime, once } => {
+            let lifetime = lifetime.as_deref().map(str::parse).transpose()?;
+            // Before the store is opened, so that nobody else has to wait for what is typed here.
+            let message = given(text.clone(), streams.input)?;
+            send(call, session, streams, SaveMessage { id: None, room, message, lifetime, once: *once }).await?;
         }
         Command::List { limit } => {
             let limit = usize::try_from(*limit).unwrap_or(usize::MAX);
@@ -66,23 +71,43 @@ pub(crate) async fn run(
             let again = call.again(&settings);
             watch::watch(call, session, streams, room, &again, until).await?;
         }
+        Command::Take { id } => {
+            let api = session.api().await?;
+            let id = identify(&*api, room, id).await?;
+            let text = api.claim_message(ClaimMessage { id, nonce: Uuid::new_v4() }).await?;
+            print(call, streams, &text)?;
+        }
+        Command::Delete { id } => {
+            let api = session.api().await?;
+            let id = identify(&*api, room, id).await?;
+            api.delete_message(id).await?;
+        }
+        Command::Lifetime { id, lifetime } => {
+            let lifetime = lifetime.parse()?;
+            let api = session.api().await?;
+            let id = identify(&*api, room, id).await?;
+            let stamp = api.set_lifetime(SetLifetime { id, lifetime }).await?;
+            if call.json {
+                streams.line(json(&stamp)?)?;
+            }
+        }
+        Command::Rooms => rooms::list(call, &*session.api().await?, streams).await?,
+        Command::PutRoom { name, lifetime, longest } => {
+            let parse = |lifetime: &Option<String>| lifetime.as_deref().map(str::parse).transpose();
+            let put = PutRoom { name: name.parse()?, lifetime: parse(lifetime)?, longest: parse(longest)? };
+            rooms::put(call, &*session.api().await?, streams, put).await?;
+        }
+        Command::Status => settings::status(call, session, streams).await?,
+        Command::Configure { setting, value } => {
+            settings::configure(call, session, streams, *setting, value.clone()).await?;
+        }
         Command::Konnichiwa => konnichiwa(call, &*session.api().await?, streams).await?,
     }
     Ok(streams.output.flush()?)
 }
 
-async fn send(
-    call: &Call,
-    session: &Session,
-    streams: &mut Streams<'_>,
-    room: RoomName,
-    text: Option<OsString>,
-    lifetime: Option<&str>,
-) -> Result<(), Failure> {
-    let lifetime = lifetime.map(str::parse).transpose()?;
-    // Before the store is opened, so that nobody else has to wait for what is typed here.
-    let message = given(text, streams.input)?;
-    let request = SaveMessage { id: Some(MessageId::random()), room, message, lifetime, once: false };
+async fn send(call: &Call, session: &Session, streams: &mut Streams<'_>, request: SaveMessage) -> Result<(), Failure> {
+    let request = SaveMessage { id: Some(MessageId::random()), ..request };
     let stamp = session.api().await?.save_message(request).await?;
     if call.json { streams.line(json(&stamp)?) } else { streams.line(stamp.id) }
 }
@@ -156,12 +181,28 @@ async fn get(
         return streams.line(json(&message)?);
     }
     if message.once {
-        return Err(Error::new(Code::Unsupported, "this message is to be seen once").into());
+        return Err(Error::new(Code::Unsupported, "this message is to be seen once: take shows it, and ends it").into());
+    }
+    print(call, streams, &message.message)
+}
+
+/// A text: for people so that they see all of it, else byte for byte.
+fn print(call: &Call, streams: &mut Streams<'_>, text: &str) -> Result<(), Failure> {
+    if call.json {
+        return streams.line(json(&text)?);
     }
     if (streams.look.size)().is_some() {
-        return streams.line(visible(&message.message));
+        return streams.line(visible(text));
     }
-    Ok(streams.output.write_all(message.message.as_bytes())?)
+    Ok(streams.output.write_all(text.as_bytes())?)
+}
+
+/// The id that is meant by it or by its beginning.
+async fn identify(api: &dyn Api, room: RoomName, beginning: &str) -> Result<MessageId> {
+    match beginning.parse() {
+        Ok(id) => Ok(id),
+        Err(_) => Ok(find(api, room, beginning).await?.id),
+    }
 }
 
 /// The one message among the room's newest whose id begins so.
@@ -325,5 +366,56 @@ pub(crate) mod tests {
         assert!(line.starts_with("Konnichiwa! memory ") && line.trim_end().ends_with(" ms"), "{line}");
         let object: serde_json::Value = serde_json::from_str(&bench.says(&["konnichiwa", "--json"]).await).unwrap();
         assert_eq!(object["kind"], "memory");
+    }
+
+    #[tokio::test]
+    async fn a_message_seen_once_is_taken_once() {
+        let bench = bench();
+        let id = bench.says(&["send", "--once", "swordfish"]).await;
+        let id = id.trim();
+        let listed: serde_json::Value = serde_json::from_str(&bench.says(&["list", "--json"]).await).unwrap();
+        assert_eq!((&listed["once"], &listed["message"]), (&true.into(), &"".into()));
+        assert_eq!(bench.refuses(&["get", id]).await, Code::Unsupported);
+        assert_eq!(bench.says(&["take", &id[..8]]).await, "swordfish");
+        assert_eq!(bench.refuses(&["take", id]).await, Code::Taken);
+    }
+
+    #[tokio::test]
+    async fn a_message_is_deleted_and_given_another_lifetime() {
+        let bench = bench();
+        let id = bench.says(&["send", "--for", "1h", "x"]).await;
+        let id = id.trim();
+        let stamp: serde_json::Value =
+            serde_json::from_str(&bench.says(&["lifetime", id, "10m", "--json"]).await).unwrap();
+        let left = stamp["deadline"].as_u64().unwrap() - stamp["now"].as_u64().unwrap();
+        assert_eq!(left, 600_000);
+        assert_eq!(bench.refuses(&["lifetime", id, "31d"]).await, Code::OutOfRange);
+        assert_eq!(bench.says(&["delete", &id[..6]]).await, "");
+        assert_eq!(bench.refuses(&["delete", id]).await, Code::NotFound);
+    }
+
+    #[tokio::test]
+    async fn rooms_are_made_and_listed() {
+        let bench = bench();
+        bench.says(&["room", "night shift", "--for", "10m", "--longest", "8h"]).await;
+        bench.says(&["--room", "night shift", "send", "x"]).await;
+        assert_eq!(
+            bench.says(&["rooms"]).await,
+            "  room         live   default  longest\n  lobby        0      1 h      30 d\n  night shift  1      10 min   8 h\n"
+        );
+        assert_eq!(bench.refuses(&["--room", "night shift", "send", "--for", "1d", "x"]).await, Code::OutOfRange);
+        assert_eq!(bench.refuses(&["room", " "]).await, Code::Invalid);
+    }
+
+    #[tokio::test]
+    async fn settings_are_shown_and_set() {
+        let bench = bench();
+        bench.says(&["configure", "name", "Ana"]).await;
+        bench.says(&["configure", "room", "ops"]).await;
+        assert_eq!(bench.says(&["configure"]).await, "name   Ana\nroom   ops\nstore  memory:\n");
+        assert_eq!(bench.says(&["configure", "room"]).await, "ops\n");
+        assert_eq!(bench.says(&["status"]).await, "store  memory:\nroom   ops\nname   Ana\n");
+        assert_eq!(bench.refuses(&["configure", "name", " "]).await, Code::Invalid);
+        assert_eq!(bench.refuses(&["configure", "store", "redis://a:b@c"]).await, Code::Refused);
     }
 }

@@ -7,7 +7,9 @@ mod failure;
 mod following;
 mod look;
 mod prompt;
+mod rooms;
 mod screen;
+mod settings;
 mod table;
 mod text;
 mod until;
@@ -56,7 +58,9 @@ fn serve(call: &Call) -> Result<(), Failure> {
     let mut output = BufWriter::new(io::stdout());
     let mut streams = Streams { input: &mut io::stdin(), output: &mut output, look: Look::of_this_process() };
     runtime.block_on(async {
-        prompt::ask_where_needed(&session).await?;
+        if call.command.opens_the_store() {
+            prompt::ask_where_needed(&session).await?;
+        }
         commands::run(call, &session, &mut streams, until::ended()).await
     })?;
     Ok(output.flush()?)
