@@ -9,6 +9,7 @@
 pub mod api;
 pub mod clock;
 mod desk;
+pub mod dispatch;
 pub mod error;
 pub mod event;
 pub mod folders;

@@ -328,7 +328,7 @@ now: number,
  */
 findings: Array<Finding>, 
 /**
- * How many values that are none of ours were skipped.
+ * How often a value that is none of ours was met and skipped.
  */
 skipped: number, };
 
