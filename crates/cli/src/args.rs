@@ -121,12 +121,14 @@ pub(crate) enum Command {
     },
     /// Ask whether the store is there
     Konnichiwa,
+    /// Speak JSON-RPC 2.0, one object a line, on standard input and output
+    Rpc,
 }
 
 impl Command {
     /// Whether it is about messages; the others are answered also while no store can be opened.
     pub(crate) fn opens_the_store(&self) -> bool {
-        !matches!(self, Self::Status | Self::Configure { .. })
+        !matches!(self, Self::Status | Self::Configure { .. } | Self::Rpc)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     args::{Call, Command},
     failure::Failure,
     look::Look,
-    rooms, settings,
+    rooms, rpc, settings,
     table::Table,
     text::{given, visible},
     watch,
@@ -101,6 +101,7 @@ pub(crate) async fn run(
         Command::Configure { setting, value } => {
             settings::configure(call, session, streams, *setting, value.clone()).await?;
         }
+        Command::Rpc => rpc::serve(session, streams, tokio::io::stdin(), until).await?,
         Command::Konnichiwa => konnichiwa(call, &*session.api().await?, streams).await?,
     }
     Ok(streams.output.flush()?)

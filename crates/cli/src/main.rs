@@ -8,6 +8,7 @@ mod following;
 mod look;
 mod prompt;
 mod rooms;
+mod rpc;
 mod screen;
 mod settings;
 mod table;
@@ -18,6 +19,7 @@ mod watch;
 use std::{
     io::{self, BufWriter, IsTerminal, Write},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::Parser;
@@ -29,6 +31,9 @@ use temp_messenger_core::{
 use tracing_subscriber::EnvFilter;
 
 use crate::{args::Call, commands::Streams, failure::Failure, look::Look};
+
+/// How long an end waits for what cannot be put off.
+const LEAVING: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     log();
@@ -57,12 +62,16 @@ fn serve(call: &Call) -> Result<(), Failure> {
     let runtime = runtime.map_err(|error| Error::new(Code::Internal, format!("no threads can be had: {error}")))?;
     let mut output = BufWriter::new(io::stdout());
     let mut streams = Streams { input: &mut io::stdin(), output: &mut output, look: Look::of_this_process() };
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         if call.command.opens_the_store() {
             prompt::ask_where_needed(&session).await?;
         }
         commands::run(call, &session, &mut streams, until::ended()).await
-    })?;
+    });
+    drop(session);
+    // Somebody who types nothing keeps a thread that reads what is typed; nothing else may keep us.
+    runtime.shutdown_timeout(LEAVING);
+    done?;
     Ok(output.flush()?)
 }
 
