@@ -14,6 +14,7 @@ const COMMANDS: &[&str] = &[
     "acknowledge",
     "show",
     "hide",
+    "put_room",
     "copy_message",
     "open_link",
     "start_empty",

@@ -231,6 +231,34 @@ async fn a_window_leaves_nothing_of_its_webview_on_the_disk() {
     assert_eq!(foreign, Vec::<std::path::PathBuf>::new());
 }
 
+#[tokio::test]
+async fn rooms_are_made_and_opened_and_keep_what_is_theirs() {
+    let (home, display, window) = lobby().await;
+    window.send("in the lobby").await;
+    window.message("in the lobby").await;
+    window.type_into("Message", "half a thought").await;
+    window.press("button", "New room").await;
+    window.type_into("Room name", "night shift").await;
+    window.press("button", "Create room").await;
+    window.gone("in the lobby").await;
+    window.says("Nothing here right now.").await;
+    window.send("in the night").await;
+    window.message("in the night").await;
+    window.press("button", "lobby").await;
+    window.message("in the lobby").await;
+    assert_eq!(window.messages().await, ["in the lobby"]);
+    let draft = window.run("return document.querySelector('textarea').value", vec![]).await;
+    assert_eq!(draft, json!("half a thought"));
+    window.press("button", "night shift").await;
+    window.message("in the night").await;
+    window.close().await;
+    // The room that was open is open again.
+    let window = Window::open(&home, &display).await;
+    window.message("in the night").await;
+    assert_eq!(window.messages().await, ["in the night"]);
+    window.close().await;
+}
+
 async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let mut waited = Duration::ZERO;
     while !holds() {

@@ -85,6 +85,19 @@ async fn two_windows_on_one_server_show_the_same() {
         assert!((2_000.0..4_500.0).contains(&shown), "shown for {shown} ms of 4,000");
     }
 
+    // A room that one makes, the other can open.
+    ana.press("button", "New room").await;
+    ana.type_into("Room name", "night shift").await;
+    ana.press("button", "Create room").await;
+    ana.send("only here").await;
+    ana.message("only here").await;
+    ben.press("button", "night shift").await;
+    ben.message("only here").await;
+    for window in [&ana, &ben] {
+        window.press("button", "lobby").await;
+        window.message("Got it.").await;
+    }
+
     // The server is killed: both say so, and what is written waits. It comes back without its data.
     server.kill();
     ana.says("Offline").await;

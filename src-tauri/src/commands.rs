@@ -7,7 +7,7 @@ use temp_messenger_core::{
     error::Result,
     event::Batch,
     message::{MessageId, SaveMessage, Stamp},
-    room::RoomName,
+    room::{PutRoom, Room, RoomName},
     session::{Session, Status},
     settings::{Configure, Connect},
 };
@@ -32,6 +32,7 @@ pub(crate) fn plugin() -> TauriPlugin<Wry> {
             acknowledge,
             show,
             hide,
+            put_room,
             copy_message,
             open_link,
             start_empty,
@@ -104,6 +105,11 @@ async fn show(
 #[tauri::command]
 async fn hide(session: State<'_, Session>, subscription: SubscriptionId, room: RoomName) -> Result<()> {
     session.api().await?.hide(subscription, room).await
+}
+
+#[tauri::command]
+async fn put_room(session: State<'_, Session>, request: PutRoom) -> Result<Room> {
+    session.api().await?.put_room(request).await
 }
 
 #[tauri::command]

@@ -26,6 +26,7 @@ fn generated() -> String {
         message::SaveMessage,
         message::Stamp,
         room::Room,
+        room::PutRoom,
         event::Why,
         event::Link,
         event::Waiting,

@@ -1,10 +1,12 @@
 // The only door to the messenger: what the page may ask for, whoever answers. `tauri.ts` implements it for the window.
 
-import type { Batch, Configure, Connect, Failure, Konnichiwa, SaveMessage, Stamp, Status } from "./types/core";
+import type { Batch, Configure, Connect, Failure, Konnichiwa, PutRoom, Room, SaveMessage, Stamp, Status } from "./types/core";
 
 export interface Subscription {
   /** A room's newest page, or the page before the message of this `seq`; it comes in the stream. */
   show(room: string, before?: number): Promise<void>;
+  /** No more of that room in snapshots. */
+  hide(room: string): Promise<void>;
 }
 
 /** Every call rejects with a `Failure`. */
@@ -17,6 +19,7 @@ export interface Client {
   /** Goes over to another store, once that has answered; subscriptions end. */
   connect(request: Connect): Promise<Status>;
   saveMessage(request: SaveMessage): Promise<Stamp>;
+  putRoom(request: PutRoom): Promise<Room>;
   deleteMessage(id: string): Promise<void>;
   /** A snapshot of these rooms, then every change. A batch is acknowledged when `apply` returns. */
   events(rooms: string[], apply: (batch: Batch) => void): Promise<Subscription>;

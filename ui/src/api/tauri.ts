@@ -14,6 +14,7 @@ export const tauri: Client = {
   testConnection: (request) => call("test_connection", { request }),
   connect: (request) => call("connect", { request }),
   saveMessage: (request) => call("save_message", { request }),
+  putRoom: (request) => call("put_room", { request }),
   deleteMessage: (id) => call("delete_message", { id }),
   copyMessage: (id, link) => call("copy_message", { id, link }),
   openLink: (url) => call("open_link", { url }),
@@ -29,6 +30,9 @@ export const tauri: Client = {
       void subscribed.then((subscription) => call("acknowledge", { subscription, number: batch.number }));
     };
     const subscription = await subscribed;
-    return { show: (room, before) => call("show", { subscription, room, before }) };
+    return {
+      show: (room, before) => call("show", { subscription, room, before }),
+      hide: (room) => call("hide", { subscription, room }),
+    };
   },
 };

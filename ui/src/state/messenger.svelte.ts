@@ -2,7 +2,7 @@
 // Events come in batches, in order; what the person does goes out through the client.
 
 import { failure, type Client, type Subscription } from "../api/client";
-import type { Batch, Connect, Failure, Link, Room, Status } from "../api/types/core";
+import type { Batch, Connect, Failure, Link, Room, Status, Waiting } from "../api/types/core";
 import { Announcer } from "./announcer.svelte";
 import { aside } from "./failures";
 import { Clock } from "./clock";
@@ -25,8 +25,12 @@ export class Messenger {
   #opening: Promise<void> | undefined;
   /** Whether another store is being gone over to. */
   goingOver = $state(false);
-  /** What was never accepted in the conversations of other stores, by their address. */
+  /** Conversations that were left, for what was never accepted in them. */
   #left = new Map<string, Conversation>();
+  /** What waits to be sent, also in rooms that are not open. */
+  #waiting = new Map<string, Waiting>();
+  /** Counts subscriptions: what an earlier one sent may still be on its way. */
+  #generation = 0;
   link = $state.raw<Link | undefined>();
   rooms = $state.raw<Room[]>([]);
   conversation = $state.raw<Conversation | undefined>();
@@ -83,9 +87,10 @@ export class Messenger {
     try {
       // A server that is away is no trouble: what is written waits for it.
       if (!this.status.server) await this.#firstSamples();
+      const generation = ++this.#generation;
+      this.#waiting.clear();
       this.#subscription = await this.client.events([conversation.room], (batch) => {
-        // What another store sent may still be on its way.
-        if (this.conversation === conversation) this.#apply(batch);
+        if (generation === this.#generation) this.#apply(batch);
       });
       this.trouble = undefined;
       this.#sampling ??= setInterval(() => {
@@ -103,14 +108,11 @@ export class Messenger {
     this.goingOver = true;
     try {
       await this.#opening;
-      const from = this.status?.settings.store ?? "";
-      this.status = await this.client.connect(request);
+      const status = await this.client.connect(request);
       clearTimeout(this.#retry);
-      if (this.conversation) {
-        this.conversation.leave();
-        this.#left.set(from, this.conversation);
-      }
-      this.conversation = this.#left.get(this.status.settings.store);
+      this.#leave();
+      this.status = status;
+      this.#generation += 1;
       this.#subscription = undefined;
       this.clock.forget();
       [this.rooms, this.link, this.forgot, this.unsent] = [[], undefined, "", 0];
@@ -118,6 +120,38 @@ export class Messenger {
     } finally {
       this.goingOver = false;
     }
+  }
+
+  /** Opens another room. Rejects with a `Failure`, and then stays where it is. */
+  async openRoom(name: string): Promise<void> {
+    const before = this.conversation;
+    if (!before || before.room === name) return;
+    const status = await this.client.configure({ room: name });
+    if (this.conversation !== before) return;
+    this.#leave();
+    this.status = status;
+    const conversation = this.#enter(name);
+    conversation.apply([...this.#waiting.values()].map((message) => ({ event: "waiting", message })));
+    void this.#subscription?.hide(before.room).catch(() => undefined);
+    this.showNewest();
+  }
+
+  /** Makes a room and opens it. Rejects with a `Failure`. */
+  async makeRoom(name: string): Promise<void> {
+    const room = await this.client.putRoom({ name: name.trim() });
+    await this.openRoom(room.name);
+  }
+
+  /** What was never accepted in the conversation stays with its store and room. */
+  #leave(): void {
+    if (!this.conversation) return;
+    this.conversation.leave();
+    this.#left.set(this.#place(this.conversation.room), this.conversation);
+    this.conversation = undefined;
+  }
+
+  #place(room: string): string {
+    return `${this.status?.settings.store ?? ""}\n${room}`;
   }
 
   /** Does not wait for the next try. */
@@ -128,6 +162,11 @@ export class Messenger {
   /** The conversation of a room: what waits in it outlives a store that could not be opened. */
   #enter(room: string): Conversation {
     if (this.conversation?.room === room) return this.conversation;
+    const left = this.#left.get(this.#place(room));
+    if (left) {
+      left.leave();
+      return (this.conversation = left);
+    }
     const conversation = new Conversation(room, this.clock);
     conversation.onArrival = (item) => {
       if (!item.mine) this.announcer.say(`${item.author}: ${item.text}`, item.id);
@@ -163,7 +202,16 @@ export class Messenger {
       } else if (event.event === "forgot") {
         this.forgot = time(Date.now());
         this.announcer.say(`The server forgot everything at ${this.forgot}.`);
+      } else if (event.event === "waiting") {
+        this.#waiting.set(event.message.id, event.message);
+      } else if (event.event === "saved") {
+        this.#waiting.delete(event.message.id);
+      } else if (event.event === "accepted") {
+        this.#waiting.delete(event.stamp.id);
+      } else if (event.event === "ended") {
+        this.#waiting.delete(event.id);
       } else if (event.event === "unsent") {
+        this.#waiting.delete(event.id);
         this.unsent += 1;
         this.announcer.say("1 message waited too long and was not sent.");
       } else if (event.event === "page") {
@@ -171,6 +219,12 @@ export class Messenger {
       }
     }
     this.conversation?.apply(batch.events);
+    // What waits in a room that was left goes on without it.
+    const own = batch.events.filter(({ event }) => event === "waiting" || event === "accepted" || event === "unsent" || event === "ended");
+    if (own.length === 0) return;
+    for (const [place, left] of this.#left) {
+      if (left !== this.conversation && place === this.#place(left.room)) left.apply(own);
+    }
   }
 
   /** Sends a text; it is in the list before the store knows of it. */

@@ -1,7 +1,7 @@
 // A messenger over a client that the test holds in its hands: nothing answers before the test lets it.
 
 import type { Client, Subscription } from "../api/client";
-import type { Batch, Connect, Event, Konnichiwa, Message, SaveMessage, Stamp, Status } from "../api/types/core";
+import type { Batch, Connect, Event, Konnichiwa, Message, PutRoom, Room, SaveMessage, Stamp, Status } from "../api/types/core";
 import { Messenger } from "../state/messenger.svelte";
 
 export const START = Date.UTC(2026, 10, 24, 10, 0, 0);
@@ -22,6 +22,9 @@ export class Bench implements Client {
   /** How often the store was asked for its now. */
   asked = 0;
   connects: Connect[] = [];
+  openedRooms: string[] = [];
+  hidden: string[] = [];
+  room = "lobby";
   saves: Answer[] = [];
   deleted: string[] = [];
   copied: string[] = [];
@@ -38,13 +41,14 @@ export class Bench implements Client {
 
   status = (): Promise<Status> =>
     Promise.resolve({
-      settings: { name: this.name, store: this.store, room: "lobby", tls: {} },
+      settings: { name: this.name, store: this.store, room: this.room, tls: {} },
       proposed_name: "mei",
       folder: this.store === "sled:" ? "~/store" : "",
       waiting: 0,
       ...(this.store === "sled:" ? {} : { server: { name: "redis.home.lan", private: false } }),
     });
-  configure = (change: { name?: string }): Promise<Status> => {
+  configure = (change: { name?: string; room?: string }): Promise<Status> => {
+    this.room = change.room ?? this.room;
     if (change.name?.trim() === "") return Promise.reject({ code: "invalid", message: "a display name cannot be blank" });
     this.name = change.name ?? this.name;
     return this.status();
@@ -76,6 +80,11 @@ export class Bench implements Client {
       };
       this.saves.push({ request, accept, reject });
     });
+  putRoom = (request: PutRoom): Promise<Room> => {
+    if (request.name === "") return Promise.reject({ code: "invalid", message: "a room's name has 1 to 64 characters, and no control characters" });
+    this.emit({ event: "room", room: { name: request.name, lifetime: 3_600_000, longest: 2_592_000_000, live: 0 } });
+    return Promise.resolve({ name: request.name, lifetime: 3_600_000, longest: 2_592_000_000, live: 0 });
+  };
   deleteMessage = (id: string): Promise<void> => {
     this.deleted.push(id);
     return Promise.resolve();
@@ -97,8 +106,13 @@ export class Bench implements Client {
     if (this.trouble) return Promise.reject(this.trouble);
     this.#apply = apply;
     return Promise.resolve({
-      show: (_room: string, before?: number) => {
+      show: (room: string, before?: number) => {
         this.shown.push(before);
+        if (before === undefined) this.openedRooms.push(room);
+        return Promise.resolve();
+      },
+      hide: (room: string) => {
+        this.hidden.push(room);
         return Promise.resolve();
       },
     });

@@ -156,6 +156,20 @@ longest: Lifetime,
  */
 live: number, };
 
+export type PutRoom = { 
+/**
+ * Which room.
+ */
+name: RoomName, 
+/**
+ * Its default lifetime; absent: as it is, and 1 h for a new room.
+ */
+lifetime?: Lifetime, 
+/**
+ * Its longest lifetime; absent: as it is, and 30 d for a new room.
+ */
+longest?: Lifetime, };
+
 export type Why = "expired" | "deleted" | "seen";
 
 export type Link = { "state": "connected", 
