@@ -127,7 +127,8 @@ async fn in_the_end_everybody_shows_what_is_alive() {
     println!(
         "{faults} faults, {saved} saved, {deleted} deleted, {unknown} without an answer, {shown} shown by the last"
     );
-    assert!(saved > 0 && faults > 0);
+    // Far less than any machine does, and far more than who gives up.
+    assert!(saved as u64 >= 20 * seconds && faults as u64 >= seconds, "hardly anything came through");
 }
 
 /// Saves, deletes and changes lifetimes as fast as the network lets it.
@@ -145,7 +146,10 @@ async fn write(messenger: Arc<dyn Api>, mut dice: Dice, ledger: Arc<Mutex<Ledger
                             break;
                         }
                         // Again, with the same id, as the outbox does.
-                        Err(error) if error.code == Code::Unreachable => ledger.lock().unwrap().unknown += 1,
+                        Err(error) if error.code == Code::Unreachable => {
+                            ledger.lock().unwrap().unknown += 1;
+                            tokio::time::sleep(Duration::from_millis(20)).await;
+                        }
                         Err(error) => panic!("{error}"),
                     }
                 }

@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_millis(4_500);
 /// How long whoever opens a store waits for its server.
 const CONNECTED: Duration = Duration::from_secs(10);
 /// How long a pair has to stand to count as a link that was there, in ms.
-const STANDS: Millis = 5_000;
+const STANDS: Millis = 500;
 /// How long an end waits until the lease is given back.
 const RELEASING: Duration = Duration::from_millis(200);
 /// The first pause before a new try, and the longest, in ms.
