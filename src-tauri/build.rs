@@ -5,6 +5,7 @@
 const COMMANDS: &[&str] = &[
     "save_message",
     "delete_message",
+    "claim_message",
     "konnichiwa",
     "status",
     "configure",

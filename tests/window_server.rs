@@ -4,6 +4,7 @@
 use fantoccini::key::Key;
 use serde_json::json;
 use temp_messenger_tests::{
+    binary,
     home::Home,
     redis::{Server, free_port},
     window::{Display, Window},
@@ -97,6 +98,20 @@ async fn two_windows_on_one_server_show_the_same() {
         window.press("button", "lobby").await;
         window.message("Got it.").await;
     }
+
+    // Seen once: by the one who presses first, for a little while.
+    let mut once = std::process::Command::new(binary("tempmsg"));
+    home.furnish(&mut once);
+    let sent = once.args(["--room", "lobby", "send", "--once", "the code is 4471"]).output().unwrap();
+    assert!(sent.status.success(), "{sent:?}");
+    for window in [&ana, &ben] {
+        window.says("To be seen once").await;
+    }
+    ben.press("button", "Reveal").await;
+    ben.says("the code is 4471").await;
+    ana.until("it is gone", "return !document.body.innerText.includes('To be seen once')").await;
+    ben.press("button", "Close").await;
+    ben.gone("4471").await;
 
     // The server is killed: both say so, and what is written waits. It comes back without its data.
     server.kill();

@@ -3,7 +3,7 @@
 
 use tauri::{State, Wry, ipc::Channel, plugin::TauriPlugin};
 use temp_messenger_core::{
-    api::{Konnichiwa, Show, Subscribe, SubscriptionId},
+    api::{ClaimMessage, Konnichiwa, Show, Subscribe, SubscriptionId},
     error::Result,
     event::Batch,
     message::{MessageId, SaveMessage, Stamp},
@@ -23,6 +23,7 @@ pub(crate) fn plugin() -> TauriPlugin<Wry> {
         .invoke_handler(tauri::generate_handler![
             save_message,
             delete_message,
+            claim_message,
             konnichiwa,
             status,
             configure,
@@ -49,6 +50,11 @@ async fn save_message(session: State<'_, Session>, request: SaveMessage) -> Resu
 #[tauri::command]
 async fn delete_message(session: State<'_, Session>, id: MessageId) -> Result<()> {
     session.api().await?.delete_message(id).await
+}
+
+#[tauri::command]
+async fn claim_message(session: State<'_, Session>, request: ClaimMessage) -> Result<String> {
+    session.api().await?.claim_message(request).await
 }
 
 #[tauri::command]

@@ -20,6 +20,8 @@ export interface Client {
   connect(request: Connect): Promise<Status>;
   saveMessage(request: SaveMessage): Promise<Stamp>;
   putRoom(request: PutRoom): Promise<Room>;
+  /** The text of a message to be seen once, which ends it for everybody; the same nonce gets it again for 30 s. */
+  claimMessage(id: string, nonce: string): Promise<string>;
   deleteMessage(id: string): Promise<void>;
   /** A snapshot of these rooms, then every change. A batch is acknowledged when `apply` returns. */
   events(rooms: string[], apply: (batch: Batch) => void): Promise<Subscription>;

@@ -15,6 +15,7 @@ export const tauri: Client = {
   connect: (request) => call("connect", { request }),
   saveMessage: (request) => call("save_message", { request }),
   putRoom: (request) => call("put_room", { request }),
+  claimMessage: (id, nonce) => call("claim_message", { request: { id, nonce } }),
   deleteMessage: (id) => call("delete_message", { id }),
   copyMessage: (id, link) => call("copy_message", { id, link }),
   openLink: (url) => call("open_link", { url }),

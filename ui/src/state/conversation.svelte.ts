@@ -60,11 +60,13 @@ export class Conversation {
         break;
       case "moved": {
         const item = this.#byId.get(event.id);
-        if (item?.state === "accepted") item.move(event.deadline);
+        if (item?.state === "accepted" && !item.revealed) item.move(event.deadline);
         break;
       }
       case "ended": {
         const item = this.#byId.get(event.id);
+        // One's own eyes are on it: it goes when they have had their time.
+        if ((item?.claiming || item?.revealed) && event.why === "seen") break;
         if (item && item.state !== "ended") this.#end(item, event.why);
         if (item && !item.drawn) this.#forget(item, list);
         break;
@@ -94,7 +96,7 @@ export class Conversation {
     if (page.replace) {
       const kept = new Set(page.messages.map((message) => message.id));
       for (const item of list) {
-        if (item.state === "accepted" && !kept.has(item.id)) this.#drop(item, list);
+        if (item.state === "accepted" && !item.claiming && !item.revealed && !kept.has(item.id)) this.#drop(item, list);
       }
       this.loaded = true;
       this.unreadable = false;
@@ -162,7 +164,21 @@ export class Conversation {
     return true;
   }
 
-  /** Takes away what was never sent. */
+  /** Somebody else was first: it goes once that has been read. */
+  missed(item: Item, span: number): void {
+    if (item.state !== "accepted") return;
+    item.move(Math.min(item.deadline, this.#clock.now() + span));
+    this.#settle(new Set(this.items));
+  }
+
+  /** The clock takes what was revealed away again. */
+  reveal(item: Item, text: string, span: number): void {
+    if (item.state !== "accepted") return;
+    item.reveal(text, this.#clock.now(), span);
+    this.#settle(new Set(this.items));
+  }
+
+  /** Takes away what was never sent, or has been seen. */
   discard(item: Item): void {
     const list = new Set(this.items);
     this.#depart(item, list);

@@ -9,6 +9,14 @@ export class Item {
   readonly id: string;
   readonly author: string;
   readonly mine: boolean;
+  /** To be seen once: its text is had by revealing it. */
+  once = false;
+  /** Names one's own claim. */
+  nonce: string | undefined;
+  /** It is being claimed: the event of that may be here before its answer. */
+  claiming = false;
+  /** Its text is here, for a little while, and nowhere else any more. */
+  revealed = $state(false);
   state = $state<State>("accepted");
   text = $state("");
   pieces = $state.raw<Piece[] | undefined>();
@@ -32,6 +40,7 @@ export class Item {
 
   static accepted(message: Message): Item {
     const item = new Item(message.id, message.author, message.mine);
+    item.once = message.once;
     item.accept(message);
     return item;
   }
@@ -47,6 +56,7 @@ export class Item {
 
   /** By its event: the text comes with its pieces. */
   accept(message: Message): void {
+    if (this.revealed) return;
     this.text = message.message;
     this.pieces = message.pieces;
     this.stamp(message);
@@ -59,6 +69,14 @@ export class Item {
     this.seq = seq;
     this.at = accepted;
     this.move(deadline);
+  }
+
+  /** What was claimed is shown for this long, in ms, whatever is told of it. */
+  reveal(text: string, now: number, span: number): void {
+    this.revealed = true;
+    this.text = text;
+    this.at = now;
+    this.move(now + span);
   }
 
   move(deadline: number): void {

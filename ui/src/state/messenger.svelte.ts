@@ -16,6 +16,10 @@ const RETRY = 3_000;
 /** How often the store is asked for its now. */
 const SAMPLE = 60_000;
 const FIRST_SAMPLES = 3;
+/** How long what is seen once is shown. */
+const REVEALED = 30_000;
+/** How long it is said that somebody else has seen it. */
+const MISSED = 5_000;
 
 export class Messenger {
   status = $state.raw<Status | undefined>();
@@ -169,7 +173,7 @@ export class Messenger {
     }
     const conversation = new Conversation(room, this.clock);
     conversation.onArrival = (item) => {
-      if (!item.mine) this.announcer.say(`${item.author}: ${item.text}`, item.id);
+      if (!item.mine) this.announcer.say(`${item.author}: ${item.once ? "to be seen once" : item.text}`, item.id);
     };
     conversation.onDeparture = (item, why) => {
       this.announcer.forget(item.id);
@@ -276,6 +280,25 @@ export class Messenger {
     }
     if (waits) this.conversation?.discard(item);
     return undefined;
+  }
+
+  /** Shows a message that is to be seen once, and ends it for everybody. Answers with why not. */
+  async reveal(item: Item): Promise<Failure | undefined> {
+    const conversation = this.conversation;
+    // One's own claim has one nonce, so that a lost answer can be had again.
+    item.nonce ??= crypto.randomUUID();
+    item.claiming = true;
+    try {
+      const text = await this.client.claimMessage(item.id, item.nonce);
+      conversation?.reveal(item, text, REVEALED);
+      return undefined;
+    } catch (reason) {
+      const refusal = failure(reason);
+      if (refusal.code === "taken" || refusal.code === "not_found") conversation?.missed(item, MISSED);
+      return refusal;
+    } finally {
+      item.claiming = false;
+    }
   }
 
   /** Asks for the page before the oldest message that is here; it comes in the stream. */

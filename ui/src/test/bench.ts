@@ -24,6 +24,7 @@ export class Bench implements Client {
   connects: Connect[] = [];
   openedRooms: string[] = [];
   hidden: string[] = [];
+  claims: string[] = [];
   room = "lobby";
   saves: Answer[] = [];
   deleted: string[] = [];
@@ -84,6 +85,10 @@ export class Bench implements Client {
     if (request.name === "") return Promise.reject({ code: "invalid", message: "a room's name has 1 to 64 characters, and no control characters" });
     this.emit({ event: "room", room: { name: request.name, lifetime: 3_600_000, longest: 2_592_000_000, live: 0 } });
     return Promise.resolve({ name: request.name, lifetime: 3_600_000, longest: 2_592_000_000, live: 0 });
+  };
+  claimMessage = (id: string, nonce: string): Promise<string> => {
+    this.claims.push(`${id} ${nonce}`);
+    return this.refusal ? Promise.reject(this.refusal) : Promise.resolve("swordfish");
   };
   deleteMessage = (id: string): Promise<void> => {
     this.deleted.push(id);
