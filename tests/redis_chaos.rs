@@ -23,24 +23,13 @@ use temp_messenger_core::{
     store::{LARGEST_PAGE, Store},
 };
 use temp_messenger_tests::{
+    dice::Dice,
     proxy::Proxy,
     redis::Server,
     team::{Client, access, store, text},
 };
 
 const PEOPLE: usize = 6;
-
-/// A small generator, so that a printed seed repeats a run's choices.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-}
 
 /// What people did that was answered.
 #[derive(Default)]

@@ -10,37 +10,27 @@ use temp_messenger_core::{
     store::Access,
 };
 use temp_messenger_tests::{
+    dice::Dice,
     redis::{Server, push},
     team::{Client, eventually, store, store_on, text},
 };
 
-/// A small generator, so that a printed seed repeats a run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % sides as u64).unwrap()
-    }
-
-    /// A few bytes changed, cut off or added.
-    fn mutate(&mut self, value: &[u8]) -> Vec<u8> {
-        let mut value = value.to_vec();
-        for _ in 0..=self.roll(4) {
-            match self.roll(4) {
-                0 => value.truncate(self.roll(value.len() + 1)),
-                1 => value.extend((0..self.roll(40)).map(|n| n as u8)),
-                _ if !value.is_empty() => {
-                    let at = self.roll(value.len());
-                    value[at] = u8::try_from(self.roll(256)).unwrap();
-                }
-                _ => {}
+/// A few bytes changed, cut off or added.
+fn mutate(dice: &mut Dice, value: &[u8]) -> Vec<u8> {
+    let mut roll = |sides: usize| usize::try_from(dice.roll(sides as u64)).unwrap();
+    let mut value = value.to_vec();
+    for _ in 0..=roll(4) {
+        match roll(4) {
+            0 => value.truncate(roll(value.len() + 1)),
+            1 => value.extend((0..roll(40)).map(|n| n as u8)),
+            _ if !value.is_empty() => {
+                let at = roll(value.len());
+                value[at] = u8::try_from(roll(256)).unwrap();
             }
+            _ => {}
         }
-        value
     }
+    value
 }
 
 fn key(kind: &str, id: &[u8]) -> Vec<u8> {
@@ -60,17 +50,17 @@ async fn a_hundred_thousand_mutated_values_hide_nothing() {
     let mut commands = Vec::new();
     for n in 0..100_000_u32 {
         let id = MessageId::random();
-        let mutated = dice.mutate(&value);
+        let mutated = mutate(&mut dice, &value);
         let seq = (good.seq + u64::from(n % 200)).to_string();
         let told = [b"s", &id.as_bytes()[..]].concat();
-        let entry = if n % 4 == 0 { dice.mutate(&told) } else { told };
+        let entry = if n % 4 == 0 { mutate(&mut dice, &told) } else { told };
         push(&mut commands, &[b"SET", &key("m:", id.as_bytes()), &mutated, b"PX", b"60000"]);
         // Only a few stand in the order, or the good one would be far down.
         if n % 500 == 0 {
             push(&mut commands, &[b"ZADD", &key("ix:", &room.0), seq.as_bytes(), id.as_bytes()]);
             push(
                 &mut commands,
-                &[b"ZADD", &key("xp", b""), b"1", &dice.mutate(&[&room.0[..], id.as_bytes()].concat())],
+                &[b"ZADD", &key("xp", b""), b"1", &mutate(&mut dice, &[&room.0[..], id.as_bytes()].concat())],
             );
         }
         push(&mut commands, &[b"XADD", &key("log", b""), b"*", b"e", &entry]);

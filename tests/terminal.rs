@@ -2,39 +2,27 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    process::{ChildStdout, Command, Output, Stdio},
+    io::{BufRead, BufReader},
+    process::{ChildStdout, Output, Stdio},
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use temp_messenger_tests::{binary, home::Home, process::Process};
+use temp_messenger_tests::{
+    home::Home,
+    process::Process,
+    terminal::{fed, tempmsg},
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const UNKNOWN: &str = "c8d0447b55aa4be2b9d04e77c1f20a93";
-
-fn tempmsg(home: &Home, words: &[&str]) -> Command {
-    let mut command = Command::new(binary("tempmsg"));
-    home.furnish(&mut command);
-    command.args(words).env_remove("TEMP_MESSENGER_LOG").stdin(Stdio::null());
-    command
-}
 
 /// Standard output of a command that gets done.
 fn says(home: &Home, words: &[&str]) -> String {
     let output = tempmsg(home, words).output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{words:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// The same with something on standard input.
-fn fed(home: &Home, words: &[&str], input: &[u8]) -> Output {
-    let mut child =
-        tempmsg(home, words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Whoever has read enough does not read the rest.
-    let _ = child.stdin.take().unwrap().write_all(input);
-    child.wait_with_output().unwrap()
 }
 
 /// Exit status and standard error of a command that is refused and says nothing on standard output.
@@ -319,88 +307,4 @@ fn what_can_be_done_with_a_message_is_done_on_this_computer() {
     send(&home, &["in there"]);
     assert!(says(&home, &["list"]).contains("in there") && says(&home, &["status"]).contains("room   night shift"));
     assert_eq!(refuses(&home, &["configure", "colour", "red"]).0, 2);
-}
-
-/// A running `rpc`, asked one line at a time.
-struct Rpc(Process, BufReader<ChildStdout>);
-
-impl Rpc {
-    fn start(home: &Home) -> Self {
-        let mut process = Process::start(tempmsg(home, &["rpc"]).stdin(Stdio::piped()).stdout(Stdio::piped()));
-        let lines = BufReader::new(process.child().stdout.take().unwrap());
-        Self(process, lines)
-    }
-
-    fn write(&mut self, line: &str) {
-        let input = self.0.child().stdin.as_mut().unwrap();
-        input.write_all(line.as_bytes()).and_then(|()| input.write_all(b"\n")).unwrap();
-    }
-
-    fn next(&mut self) -> Value {
-        let mut line = String::new();
-        self.1.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"))
-    }
-
-    fn ask(&mut self, line: &str) -> Value {
-        self.write(line);
-        self.next()
-    }
-}
-
-#[test]
-fn rpc_answers_every_line_and_tells_of_events() {
-    let home = Home::default();
-    let mut rpc = Rpc::start(&home);
-    let hello = rpc.ask(r#"{"jsonrpc":"2.0","id":"a","method":"konnichiwa"}"#);
-    assert_eq!((&hello["id"], &hello["result"]["greeting"]), (&"a".into(), &"Konnichiwa!".into()));
-    let events = rpc.ask(r#"{"jsonrpc":"2.0","id":1,"method":"events","params":{"rooms":["lobby"],"expiry":true}}"#);
-    assert_eq!((&events["id"], &events["result"]), (&1.into(), &1.into()), "{events}");
-    while rpc.next()["params"]["event"]["event"] != "link" {}
-    rpc.write(r#"{"jsonrpc":"2.0","id":2,"method":"save_message","params":{"room":"lobby","message":"hello","lifetime":1000}}"#);
-    let (mut id, mut told) = (Value::Null, Vec::new());
-    while told.len() < 2 {
-        let line = rpc.next();
-        let event = &line["params"]["event"];
-        if line["id"] == 2 {
-            id = line["result"]["id"].clone();
-        } else if event["event"] != "room" {
-            told.push((event["event"].clone(), event["why"].clone()));
-        }
-    }
-    assert!(id.is_string());
-    assert_eq!(told, [("saved".into(), Value::Null), ("ended".into(), "expired".into())]);
-    // A notification is not answered; what comes next is.
-    rpc.write(r#"{"jsonrpc":"2.0","method":"list_rooms"}"#);
-    let status = rpc.ask(r#"{"jsonrpc":"2.0","id":3,"method":"status"}"#);
-    assert_eq!((&status["id"], &status["result"]["settings"]["store"].is_string()), (&3.into(), &true));
-}
-
-#[test]
-fn rpc_refuses_bad_lines_one_by_one_and_goes_on() {
-    let home = Home::default();
-    let mut rpc = Rpc::start(&home);
-    let long = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"konnichiwa","params":"{}"}}"#, "x".repeat(300 * 1024));
-    for (line, code) in [
-        ("{", -32700),
-        ("[]", -32600),
-        (r#"{"id":1,"method":"konnichiwa"}"#, -32600),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"get_messages"}"#, -32601),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"save_message","params":{"message":7}}"#, -32602),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"save_message","params":{"room":"lobby","message":" "}}"#, -32602),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"method":"get_message","params":{"id":"c8d0447b55aa4be2b9d04e77c1f20a93"}}"#,
-            -32000,
-        ),
-        (&long, -32600),
-    ] {
-        let answer = rpc.ask(line);
-        assert_eq!(answer["error"]["code"], code, "{:.80}: {answer}", line);
-        assert!(answer["error"]["message"].is_string() && answer["error"]["data"]["code"].is_string(), "{answer}");
-    }
-    rpc.write("");
-    assert_eq!(rpc.ask(r#"{"jsonrpc":"2.0","id":9,"method":"konnichiwa"}"#)["id"], 9);
-    // It ends with its input, and what was asked last is answered.
-    let asked = fed(&home, &["rpc"], b"");
-    assert!(asked.status.code() == Some(0) && asked.stdout.is_empty(), "{asked:?}");
 }

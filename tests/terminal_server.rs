@@ -14,15 +14,12 @@ use temp_messenger_tests::{
     home::Home,
     process::Process,
     redis::{Server, free_port},
+    terminal,
     tls::Files,
 };
 
 fn tempmsg(home: &Home, store: &str, words: &[&str]) -> Command {
-    let mut command = Command::new(binary("tempmsg"));
-    home.furnish(&mut command);
-    command.args(["--store", store]).args(words);
-    command.env_remove("TEMP_MESSENGER_LOG").env_remove("TEMP_MESSENGER_PASSWORD").stdin(Stdio::null());
-    command
+    terminal::tempmsg(home, &[&["--store", store], words].concat())
 }
 
 fn said(output: Output) -> String {

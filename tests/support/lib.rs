@@ -1,11 +1,13 @@
 //! What the tests share: private homes, the real window under its driver, processes that end with the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "these are tests")]
 
+pub mod dice;
 pub mod home;
 pub mod process;
 pub mod proxy;
 pub mod redis;
 pub mod team;
+pub mod terminal;
 pub mod tls;
 pub mod torture;
 pub mod window;

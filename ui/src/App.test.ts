@@ -1,89 +1,76 @@
 // The whole window over a client in the test's hands: what a person does, what they see.
-import { cleanup, render, screen, within } from "@testing-library/svelte";
-import userEvent, { type UserEvent } from "@testing-library/user-event";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { render, screen, within } from "@testing-library/svelte";
+import { expect, test, vi } from "vitest";
 import App from "./App.svelte";
-import { Bench, START, message, settled } from "./test/bench";
+import { message, settled } from "./test/bench";
+import { bodies, box, stage } from "./test/stage";
 
-let bench: Bench;
-let user: UserEvent;
-
-beforeEach(() => {
-  vi.useFakeTimers({ now: START, toFake: ["Date", "performance", "setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
-  user = userEvent.setup({ advanceTimers: (delay) => vi.advanceTimersByTime(delay) });
-  bench = new Bench();
-});
-afterEach(() => {
-  cleanup();
-  vi.useRealTimers();
-});
+const on = stage();
 
 async function lobby(...messages: ReturnType<typeof message>[]): Promise<void> {
-  render(App, { messenger: bench.messenger });
-  await bench.open(...messages);
+  render(App, { messenger: on.bench.messenger });
+  await on.bench.open(...messages);
   await settled();
 }
 
-const box = (): HTMLTextAreaElement => screen.getByRole("textbox", { name: "Message" });
-const bodies = (): string[] => [...document.querySelectorAll("article [data-part=body]")].map((body) => body.textContent.trim());
 const article = (text: string): HTMLElement => screen.getByText(text).closest("article") as HTMLElement;
 
 test("the first start proposes a name, says what is wrong with one, and opens the lobby", async () => {
-  bench.name = null;
-  render(App, { messenger: bench.messenger });
-  await bench.messenger.start();
+  on.bench.name = null;
+  render(App, { messenger: on.bench.messenger });
+  await on.bench.messenger.start();
   await settled();
   const name = screen.getByRole<HTMLInputElement>("textbox", { name: "Display name" });
   expect(name.value).toBe("mei");
-  await user.clear(name);
-  await user.click(screen.getByRole("button", { name: "Open the lobby" }));
+  await on.user.clear(name);
+  await on.user.click(screen.getByRole("button", { name: "Open the lobby" }));
   expect(screen.getByRole("alert").textContent).toBe("a display name cannot be blank");
-  await user.type(name, "Mei");
-  await user.click(screen.getByRole("button", { name: "Open the lobby" }));
+  await on.user.type(name, "Mei");
+  await on.user.click(screen.getByRole("button", { name: "Open the lobby" }));
   expect(box()).toBeTruthy();
-  expect(bench.name).toBe("Mei");
+  expect(on.bench.name).toBe("Mei");
 });
 
 test("Enter sends, Shift+Enter breaks the line, blank is not sent", async () => {
   await lobby();
-  await user.type(box(), "   {Enter}");
-  expect(bench.saves.length).toBe(0);
-  await user.clear(box());
-  await user.type(box(), "one{Shift>}{Enter}{/Shift}two{Enter}");
-  expect(bench.saves[0]?.request).toMatchObject({ room: "lobby", message: "one\ntwo", lifetime: 3_600_000 });
-  expect(bench.saves[0]?.request.id).toMatch(/^[0-9a-f]{32}$/);
+  await on.user.type(box(), "   {Enter}");
+  expect(on.bench.saves.length).toBe(0);
+  await on.user.clear(box());
+  await on.user.type(box(), "one{Shift>}{Enter}{/Shift}two{Enter}");
+  expect(on.bench.saves[0]?.request).toMatchObject({ room: "lobby", message: "one\ntwo", lifetime: 3_600_000 });
+  expect(on.bench.saves[0]?.request.id).toMatch(/^[0-9a-f]{32}$/);
   expect(box().value).toBe("");
 });
 
 test("Enter inside an input method's composition does not send", async () => {
   await lobby();
-  await user.type(box(), "にほん");
+  await on.user.type(box(), "にほん");
   box().dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", isComposing: true, bubbles: true, cancelable: true }));
-  expect(bench.saves.length).toBe(0);
+  expect(on.bench.saves.length).toBe(0);
 });
 
 test("what is too long is refused with the limit, and stays", async () => {
   await lobby();
   const long = "é".repeat(16 * 1024 + 1);
-  await user.click(box());
-  await user.paste(long);
-  await user.click(screen.getByRole("button", { name: "Send" }));
+  await on.user.click(box());
+  await on.user.paste(long);
+  await on.user.click(screen.getByRole("button", { name: "Send" }));
   expect(screen.getByRole("alert").textContent).toContain("32 KiB");
-  expect([box().value === long, bench.saves.length]).toEqual([true, 0]);
+  expect([box().value === long, on.bench.saves.length]).toEqual([true, 0]);
 });
 
 test("a message of one's own waits, is refused, is tried again under its id, and is sent", async () => {
   await lobby();
-  await user.type(box(), "hello{Enter}");
+  await on.user.type(box(), "hello{Enter}");
   const state = (): string => article("hello").querySelector("[data-part=state]")?.textContent ?? "";
   expect(state()).toBe("waiting");
-  bench.saves[0]?.reject({ code: "full", message: "there is no room left on the disk" });
+  on.bench.saves[0]?.reject({ code: "full", message: "there is no room left on the disk" });
   await settled();
   expect(state()).toBe("not sent");
   expect(article("hello").textContent).toContain("The store is full.");
-  await user.click(within(article("hello")).getByRole("button", { name: "Retry" }));
-  expect(bench.saves[1]?.request.id).toBe(bench.saves[0]?.request.id);
-  bench.saves[1]?.accept({});
+  await on.user.click(within(article("hello")).getByRole("button", { name: "Retry" }));
+  expect(on.bench.saves[1]?.request.id).toBe(on.bench.saves[0]?.request.id);
+  on.bench.saves[1]?.accept({});
   await settled();
   expect(state()).toBe("sent");
   expect(bodies()).toEqual(["hello"]);
@@ -91,46 +78,46 @@ test("a message of one's own waits, is refused, is tried again under its id, and
 
 test("what may have arrived is sent again as a new message, with its words", async () => {
   await lobby();
-  await user.type(box(), "hello{Enter}");
-  bench.saves[0]?.reject({ code: "ended", message: "this message has ended" });
+  await on.user.type(box(), "hello{Enter}");
+  on.bench.saves[0]?.reject({ code: "ended", message: "this message has ended" });
   await settled();
-  await user.click(screen.getByRole("button", { name: "Retry" }));
-  expect(bench.saves[1]?.request.message).toBe("hello");
-  expect(bench.saves[1]?.request.id).not.toBe(bench.saves[0]?.request.id);
+  await on.user.click(screen.getByRole("button", { name: "Retry" }));
+  expect(on.bench.saves[1]?.request.message).toBe("hello");
+  expect(on.bench.saves[1]?.request.id).not.toBe(on.bench.saves[0]?.request.id);
   expect(bodies()).toEqual(["hello"]);
 });
 
 test("what was typed outlives a store that could not be opened", async () => {
-  bench.trouble = { code: "full", message: "no room" };
-  render(App, { messenger: bench.messenger });
-  const start = bench.messenger.start();
+  on.bench.trouble = { code: "full", message: "no room" };
+  render(App, { messenger: on.bench.messenger });
+  const start = on.bench.messenger.start();
   await Promise.resolve();
   await start;
   await settled();
-  bench.trouble = undefined;
-  await user.click(screen.getByRole("button", { name: "Try again" }));
+  on.bench.trouble = undefined;
+  await on.user.click(screen.getByRole("button", { name: "Try again" }));
   await settled();
-  await user.type(box(), "a draft");
-  bench.trouble = { code: "full", message: "no room" };
-  await bench.messenger.connect();
+  await on.user.type(box(), "a draft");
+  on.bench.trouble = { code: "full", message: "no room" };
+  await on.bench.messenger.connect();
   await settled();
-  bench.trouble = undefined;
-  await user.click(screen.getByRole("button", { name: "Try again" }));
+  on.bench.trouble = undefined;
+  await on.user.click(screen.getByRole("button", { name: "Try again" }));
   await settled();
   expect(box().value).toBe("a draft");
 });
 
 test("Edit puts what was not sent back into the composer, with its lifetime", async () => {
   await lobby();
-  await user.click(screen.getByRole("button", { name: "Lifetime" }));
-  await user.click(screen.getByRole("menuitemradio", { name: "10 s", hidden: true }));
-  await user.type(box(), "helo{Enter}");
-  bench.saves[0]?.reject({ code: "unreachable", message: "no answer" });
+  await on.user.click(screen.getByRole("button", { name: "Lifetime" }));
+  await on.user.click(screen.getByRole("menuitemradio", { name: "10 s", hidden: true }));
+  await on.user.type(box(), "helo{Enter}");
+  on.bench.saves[0]?.reject({ code: "unreachable", message: "no answer" });
   await settled();
-  await user.click(screen.getByRole("button", { name: "Edit" }));
+  await on.user.click(screen.getByRole("button", { name: "Edit" }));
   expect([box().value, bodies()]).toEqual(["helo", []]);
-  await user.type(box(), "{Enter}");
-  expect(bench.saves[1]?.request.lifetime).toBe(10_000);
+  await on.user.type(box(), "{Enter}");
+  expect(on.bench.saves[1]?.request.lifetime).toBe(10_000);
 });
 
 test("hostile text is text", async () => {
@@ -143,54 +130,54 @@ test("hostile text is text", async () => {
 test("a link leaves only after its real host was shown", async () => {
   const link = { kind: "link" as const, text: "https://bank.example@evil.example", url: "https://bank.example@evil.example/", host: "evil.example" };
   await lobby(message(link.text, 60_000, { pieces: [link] }));
-  await user.click(screen.getByText(link.text));
+  await on.user.click(screen.getByText(link.text));
   const ask = document.querySelector<HTMLElement>("[role=dialog][aria-label='Open a link']") as HTMLElement;
   expect(ask.textContent).toContain("evil.example");
-  expect(bench.opened).toEqual([]);
-  await user.click(within(ask).getByText("Open"));
-  expect(bench.opened).toEqual([link.url]);
+  expect(on.bench.opened).toEqual([]);
+  await on.user.click(within(ask).getByText("Open"));
+  expect(on.bench.opened).toEqual([link.url]);
 });
 
 test("a lifetime is for the next message only", async () => {
   await lobby();
-  await user.click(screen.getByRole("button", { name: "Lifetime" }));
-  await user.click(screen.getByRole("menuitemradio", { name: "10 min", hidden: true }));
-  await user.type(box(), "a{Enter}b{Enter}");
-  expect(bench.saves.map((save) => save.request.lifetime)).toEqual([600_000, 3_600_000]);
+  await on.user.click(screen.getByRole("button", { name: "Lifetime" }));
+  await on.user.click(screen.getByRole("menuitemradio", { name: "10 min", hidden: true }));
+  await on.user.type(box(), "a{Enter}b{Enter}");
+  expect(on.bench.saves.map((save) => save.request.lifetime)).toEqual([600_000, 3_600_000]);
 });
 
 test("a lifetime of one's own has its range named", async () => {
   await lobby();
-  await user.click(screen.getByRole("button", { name: "Lifetime" }));
-  await user.click(screen.getByRole("menuitem", { name: "Custom", hidden: true }));
+  await on.user.click(screen.getByRole("button", { name: "Lifetime" }));
+  await on.user.click(screen.getByRole("menuitem", { name: "Custom", hidden: true }));
   const field = screen.getByRole("spinbutton", { name: "How long", hidden: true });
-  await user.clear(field);
-  await user.type(field, "0");
-  await user.click(screen.getByText("Set"));
+  await on.user.clear(field);
+  await on.user.type(field, "0");
+  await on.user.click(screen.getByText("Set"));
   expect(screen.getByText("A lifetime is between 1 s and 30 d.")).toBeTruthy();
-  await user.clear(field);
-  await user.type(field, "2");
-  await user.click(screen.getByText("Set"));
-  await user.type(box(), "x{Enter}");
-  expect(bench.saves[0]?.request.lifetime).toBe(120_000);
+  await on.user.clear(field);
+  await on.user.type(field, "2");
+  await on.user.click(screen.getByText("Set"));
+  await on.user.type(box(), "x{Enter}");
+  expect(on.bench.saves[0]?.request.lifetime).toBe(120_000);
 });
 
 test("Delete now wants a second press within four seconds", async () => {
   await lobby(message("mine", 60_000, { mine: true }));
-  await user.click(screen.getByRole("button", { name: "Message actions" }));
-  await user.click(screen.getByText("Delete now"));
+  await on.user.click(screen.getByRole("button", { name: "Message actions" }));
+  await on.user.click(screen.getByText("Delete now"));
   expect(screen.getByText("Delete for everybody?")).toBeTruthy();
   await vi.advanceTimersByTimeAsync(4_000);
   await settled();
-  await user.click(screen.getByText("Delete now"));
-  expect(bench.deleted).toEqual([]);
-  await user.click(screen.getByText("Delete for everybody?"));
-  expect(bench.deleted.length).toBe(1);
+  await on.user.click(screen.getByText("Delete now"));
+  expect(on.bench.deleted).toEqual([]);
+  await on.user.click(screen.getByText("Delete for everybody?"));
+  expect(on.bench.deleted.length).toBe(1);
 });
 
 test("others' messages are not offered for deletion", async () => {
   await lobby(message("theirs"));
-  await user.click(screen.getByRole("button", { name: "Message actions" }));
+  await on.user.click(screen.getByRole("button", { name: "Message actions" }));
   expect(screen.getByText("Copy")).toBeTruthy();
   expect(screen.queryByText("Delete now")).toBeNull();
 });
@@ -221,7 +208,7 @@ test("when the focused message goes, the focus moves to the next, then to the co
 
 test("a menu closes when its message goes", async () => {
   await lobby(message("soon gone", 5_000));
-  await user.click(screen.getByRole("button", { name: "Message actions" }));
+  await on.user.click(screen.getByRole("button", { name: "Message actions" }));
   await vi.advanceTimersByTimeAsync(5_000);
   await settled();
   expect(screen.queryByText("Copy")).toBeNull();
@@ -230,14 +217,14 @@ test("a menu closes when its message goes", async () => {
 test("arrows go through the messages, C copies, Escape returns", async () => {
   const [a, b] = [message("a"), message("b")];
   await lobby(a, b);
-  await user.click(box());
-  await user.keyboard("{ArrowUp}");
+  await on.user.click(box());
+  await on.user.keyboard("{ArrowUp}");
   expect(document.activeElement).toBe(article("b"));
-  await user.keyboard("{ArrowUp}");
+  await on.user.keyboard("{ArrowUp}");
   expect(document.activeElement).toBe(article("a"));
-  await user.keyboard("c");
-  expect(bench.copied).toEqual([a.id]);
-  await user.keyboard("{Escape}");
+  await on.user.keyboard("c");
+  expect(on.bench.copied).toEqual([a.id]);
+  await on.user.keyboard("{Escape}");
   expect(document.activeElement).toBe(box());
 });
 
@@ -246,7 +233,7 @@ test("ticking is never announced, an arrival is", async () => {
   const line = document.querySelector("[aria-live=polite]");
   await vi.advanceTimersByTimeAsync(10_000);
   expect(line?.textContent).toBe("");
-  bench.emit({ event: "saved", message: message("hello") });
+  on.bench.emit({ event: "saved", message: message("hello") });
   await settled();
   expect(line?.textContent).toBe("Ana: hello");
   expect(screen.getByRole("log").getAttribute("aria-live")).toBe("off");
@@ -258,23 +245,23 @@ test.each([
   ["unsupported", "This store cannot be opened here.", "Try again"],
   ["full", "There is no room on this disk.", "Try again"],
 ])("a store that cannot be opened is explained: %s", async (code, title, next) => {
-  bench.trouble = { code, message: "what was found" };
-  render(App, { messenger: bench.messenger });
-  await bench.messenger.start();
+  on.bench.trouble = { code, message: "what was found" };
+  render(App, { messenger: on.bench.messenger });
+  await on.bench.messenger.start();
   await settled();
   expect(screen.getByRole("heading").textContent).toBe(title);
   expect(document.body.textContent).toContain("what was found");
-  bench.trouble = undefined;
-  await user.click(screen.getByRole("button", { name: next }));
+  on.bench.trouble = undefined;
+  await on.user.click(screen.getByRole("button", { name: next }));
   await settled();
   expect(box()).toBeTruthy();
 });
 
 test("a store that is free again is opened by itself", async () => {
-  bench.trouble = { code: "in_use", message: "the store is open in tempmsg, process 7" };
-  render(App, { messenger: bench.messenger });
-  await bench.messenger.start();
-  bench.trouble = undefined;
+  on.bench.trouble = { code: "in_use", message: "the store is open in tempmsg, process 7" };
+  render(App, { messenger: on.bench.messenger });
+  await on.bench.messenger.start();
+  on.bench.trouble = undefined;
   await vi.advanceTimersByTimeAsync(3_000);
   await settled();
   expect(box()).toBeTruthy();
@@ -287,7 +274,7 @@ test("names that tests and screen readers rely on", async () => {
   expect(screen.getByRole("status", { name: "Connection" }).textContent).toBe("Connected, 0.4 ms");
   expect(article("hello").getAttribute("aria-label")).toMatch(/^Ana, \d\d:\d\d$/);
   expect(article("hello").querySelector("[data-part=countdown]")?.getAttribute("aria-hidden")).toBe("true");
-  await user.click(screen.getByRole("button", { name: "Settings" }));
+  await on.user.click(screen.getByRole("button", { name: "Settings" }));
   expect(screen.getByRole("dialog", { name: "Settings" })).toBeTruthy();
   expect(document.title).not.toContain("hello");
 });
@@ -296,7 +283,7 @@ const said = (): string => document.querySelector("p[aria-live=polite]")?.textCo
 
 test("no words of a message outlive it anywhere in the page", async () => {
   await lobby();
-  bench.emit({ event: "saved", message: message("swordfish", 1_000) });
+  on.bench.emit({ event: "saved", message: message("swordfish", 1_000) });
   await settled();
   expect(said()).toBe("Ana: swordfish");
   await vi.advanceTimersByTimeAsync(1_000);
@@ -320,30 +307,30 @@ test("the focused message, and no other, is said to be near its end", async () =
 
 test("a refusal is said with its reason", async () => {
   await lobby();
-  await user.type(box(), "hello{Enter}");
-  bench.saves[0]?.reject({ code: "full", message: "x" });
+  await on.user.type(box(), "hello{Enter}");
+  on.bench.saves[0]?.reject({ code: "full", message: "x" });
   await settled();
   expect(said()).toBe("not sent, the store is full");
 });
 
 test("one's own messages within five minutes have one name, waiting or sent", async () => {
   await lobby(message("first", 60_000, { mine: true, author: "Mei" }));
-  await user.type(box(), "second{Enter}");
+  await on.user.type(box(), "second{Enter}");
   expect(article("second").querySelector(".who")).toBeNull();
-  bench.saves[0]?.accept({ seq: (Date.now() + 1) * 1024 });
+  on.bench.saves[0]?.accept({ seq: (Date.now() + 1) * 1024 });
   await settled();
   expect(article("second").querySelector(".who")).toBeNull();
 });
 
 test("a room that cannot be read says so, and is asked for again", async () => {
-  render(App, { messenger: bench.messenger });
-  await bench.messenger.start();
-  bench.emit({ event: "page", room: "lobby", messages: [], newer: 0, replace: false, more: true, now: Date.now() });
+  render(App, { messenger: on.bench.messenger });
+  await on.bench.messenger.start();
+  on.bench.emit({ event: "page", room: "lobby", messages: [], newer: 0, replace: false, more: true, now: Date.now() });
   await settled();
   expect(screen.getByText("This room cannot be read right now.")).toBeTruthy();
-  await user.click(screen.getByRole("button", { name: "Try again" }));
-  expect(bench.shown).toEqual([undefined]);
-  bench.emit({ event: "page", room: "lobby", messages: [message("back")], newer: 0, replace: true, more: false, now: Date.now() });
+  await on.user.click(screen.getByRole("button", { name: "Try again" }));
+  expect(on.bench.shown).toEqual([undefined]);
+  on.bench.emit({ event: "page", room: "lobby", messages: [message("back")], newer: 0, replace: true, more: false, now: Date.now() });
   await settled();
   expect(bodies()).toEqual(["back"]);
 });
@@ -351,9 +338,9 @@ test("a room that cannot be read says so, and is asked for again", async () => {
 test("Escape returns to Message from anywhere", async () => {
   await lobby(message("a"));
   screen.getByRole("button", { name: "lobby" }).focus();
-  await user.keyboard("{Escape}");
+  await on.user.keyboard("{Escape}");
   expect(document.activeElement).toBe(box());
   screen.getByRole("button", { name: "Message actions" }).focus();
-  await user.keyboard("{Escape}");
+  await on.user.keyboard("{Escape}");
   expect(document.activeElement).toBe(box());
 });

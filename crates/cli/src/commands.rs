@@ -12,7 +12,7 @@ use temp_messenger_core::{
     message::{Message, MessageId, SaveMessage},
     room::{PutRoom, RoomName},
     session::Session,
-    store::{Finding, Grade, LARGEST_PAGE},
+    store::LARGEST_PAGE,
 };
 
 use uuid::Uuid;
@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::{
     args::{Call, Command},
     failure::Failure,
+    konnichiwa,
     look::Look,
     rooms, rpc, settings,
     table::Table,
@@ -102,7 +103,7 @@ pub(crate) async fn run(
             settings::configure(call, session, streams, *setting, value.clone()).await?;
         }
         Command::Rpc => rpc::serve(session, streams, tokio::io::stdin(), until).await?,
-        Command::Konnichiwa => konnichiwa(call, &*session.api().await?, streams).await?,
+        Command::Konnichiwa => konnichiwa::ask(call, &*session.api().await?, streams).await?,
     }
     Ok(streams.output.flush()?)
 }
@@ -222,31 +223,6 @@ async fn find(api: &dyn Api, room: RoomName, beginning: &str) -> Result<Message>
     }
 }
 
-async fn konnichiwa(call: &Call, api: &dyn Api, streams: &mut Streams<'_>) -> Result<(), Failure> {
-    let answer = api.konnichiwa().await?;
-    if call.json {
-        return streams.line(json(&answer)?);
-    }
-    let (kind, version) = (visible(&answer.kind), visible(&answer.version));
-    let (round_trip, difference) = (answer.round_trip, answer.clock_difference);
-    streams.line(format_args!("{} {kind} {version}, {round_trip:.1} ms, clock {difference:+} ms", answer.greeting))?;
-    for Finding { grade, title, text, remedy } in &answer.findings {
-        let sign = match grade {
-            Grade::Good => "ok",
-            Grade::Look => "!!",
-            Grade::Unknown => "??",
-        };
-        streams.line(format_args!("  {sign}  {}. {}", visible(title), visible(text)))?;
-        if let Some(remedy) = remedy {
-            streams.line(format_args!("      {}", visible(remedy)))?;
-        }
-    }
-    if answer.skipped > 0 {
-        streams.line(format_args!("  ??  {} values that are none of ours were skipped.", answer.skipped))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use clap::Parser;
@@ -280,11 +256,11 @@ pub(crate) mod tests {
             Ok(output)
         }
 
-        async fn says(&self, words: &[&str]) -> String {
+        pub(crate) async fn says(&self, words: &[&str]) -> String {
             String::from_utf8(self.run(words, b"").await.unwrap()).unwrap()
         }
 
-        async fn refuses(&self, words: &[&str]) -> Code {
+        pub(crate) async fn refuses(&self, words: &[&str]) -> Code {
             match self.run(words, b"").await {
                 Err(Failure::Core(error)) => error.code,
                 other => panic!("{words:?}: {other:?}"),
@@ -361,15 +337,6 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn konnichiwa_is_one_line_or_one_object() {
-        let bench = bench();
-        let line = bench.says(&["konnichiwa"]).await;
-        assert!(line.starts_with("Konnichiwa! memory ") && line.trim_end().ends_with(" ms"), "{line}");
-        let object: serde_json::Value = serde_json::from_str(&bench.says(&["konnichiwa", "--json"]).await).unwrap();
-        assert_eq!(object["kind"], "memory");
-    }
-
-    #[tokio::test]
     async fn a_message_seen_once_is_taken_once() {
         let bench = bench();
         let id = bench.says(&["send", "--once", "swordfish"]).await;
@@ -393,30 +360,5 @@ pub(crate) mod tests {
         assert_eq!(bench.refuses(&["lifetime", id, "31d"]).await, Code::OutOfRange);
         assert_eq!(bench.says(&["delete", &id[..6]]).await, "");
         assert_eq!(bench.refuses(&["delete", id]).await, Code::NotFound);
-    }
-
-    #[tokio::test]
-    async fn rooms_are_made_and_listed() {
-        let bench = bench();
-        bench.says(&["room", "night shift", "--for", "10m", "--longest", "8h"]).await;
-        bench.says(&["--room", "night shift", "send", "x"]).await;
-        assert_eq!(
-            bench.says(&["rooms"]).await,
-            "  room         live   default  longest\n  lobby        0      1 h      30 d\n  night shift  1      10 min   8 h\n"
-        );
-        assert_eq!(bench.refuses(&["--room", "night shift", "send", "--for", "1d", "x"]).await, Code::OutOfRange);
-        assert_eq!(bench.refuses(&["room", " "]).await, Code::Invalid);
-    }
-
-    #[tokio::test]
-    async fn settings_are_shown_and_set() {
-        let bench = bench();
-        bench.says(&["configure", "name", "Ana"]).await;
-        bench.says(&["configure", "room", "ops"]).await;
-        assert_eq!(bench.says(&["configure"]).await, "name   Ana\nroom   ops\nstore  memory:\n");
-        assert_eq!(bench.says(&["configure", "room"]).await, "ops\n");
-        assert_eq!(bench.says(&["status"]).await, "store  memory:\nroom   ops\nname   Ana\n");
-        assert_eq!(bench.refuses(&["configure", "name", " "]).await, Code::Invalid);
-        assert_eq!(bench.refuses(&["configure", "store", "redis://a:b@c"]).await, Code::Refused);
     }
 }

@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod failure;
 mod following;
+mod konnichiwa;
 mod look;
 mod prompt;
 mod rooms;

@@ -7,7 +7,7 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 use temp_messenger_core::{
     error::{Code, Error, Result},
     session::Session,
-    store::{Address, Password, redis::is_about_password},
+    store::{Address, Password, is_about_password},
 };
 
 /// Opens a server's store; asks once for a password where that is what is lacking.

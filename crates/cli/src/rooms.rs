@@ -41,3 +41,23 @@ fn show(rooms: &[Room], streams: &mut Streams<'_>) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use temp_messenger_core::error::Code;
+
+    use crate::commands::tests::bench;
+
+    #[tokio::test]
+    async fn rooms_are_made_and_listed() {
+        let bench = bench();
+        bench.says(&["room", "night shift", "--for", "10m", "--longest", "8h"]).await;
+        bench.says(&["--room", "night shift", "send", "x"]).await;
+        assert_eq!(
+            bench.says(&["rooms"]).await,
+            "  room         live   default  longest\n  lobby        0      1 h      30 d\n  night shift  1      10 min   8 h\n"
+        );
+        assert_eq!(bench.refuses(&["--room", "night shift", "send", "--for", "1d", "x"]).await, Code::OutOfRange);
+        assert_eq!(bench.refuses(&["room", " "]).await, Code::Invalid);
+    }
+}

@@ -92,3 +92,21 @@ fn password(call: &Call) -> Result<Option<String>> {
     };
     call.password_file.as_ref().map(read).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::tests::bench;
+
+    #[tokio::test]
+    async fn settings_are_shown_and_set() {
+        let bench = bench();
+        bench.says(&["configure", "name", "Ana"]).await;
+        bench.says(&["configure", "room", "ops"]).await;
+        assert_eq!(bench.says(&["configure"]).await, "name   Ana\nroom   ops\nstore  memory:\n");
+        assert_eq!(bench.says(&["configure", "room"]).await, "ops\n");
+        assert_eq!(bench.says(&["status"]).await, "store  memory:\nroom   ops\nname   Ana\n");
+        assert_eq!(bench.refuses(&["configure", "name", " "]).await, Code::Invalid);
+        assert_eq!(bench.refuses(&["configure", "store", "redis://a:b@c"]).await, Code::Refused);
+    }
+}

@@ -4,18 +4,23 @@
 //! `steady` follows the time since boot (which counts suspend). It follows the wall clock forward by up to 2 min at once,
 //! further only after the step has stood for 60 s, and never backward. `now` is the later of the two.
 
+mod store_time;
+#[cfg(any(test, feature = "contract"))]
+mod test_clock;
+
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 
 use crate::lifetime::Millis;
+
+pub use store_time::StoreTime;
+#[cfg(any(test, feature = "contract"))]
+pub use test_clock::TestClock;
 
 /// A step of the wall clock that is followed at once.
 const TRUSTED_STEP: Millis = 2 * 60_000;
@@ -165,145 +170,8 @@ impl StoreClock {
     }
 }
 
-/// What a client knows of a store's clock between two answers: the time since boot, shifted by the last answer.
-#[derive(Debug)]
-pub struct StoreTime {
-    source: Arc<dyn Clock>,
-    /// The store's now less our time since boot, in ms.
-    shift: AtomicI64,
-    /// How long the answer took that this is known by, and when it came.
-    best: Mutex<Option<(Millis, Millis)>>,
-}
-
-/// An answer that took longer says nothing about the time, in ms.
-const LONGEST_SAMPLE: Millis = 2_000;
-/// After this a worse sample is better than an old one, in ms.
-const SAMPLE_AGES: Millis = 30_000;
-
-impl StoreTime {
-    /// Starts from our own wall clock.
-    pub fn new(source: Arc<dyn Clock>) -> Self {
-        let shift = AtomicI64::new(difference(source.wall(), source.boot()));
-        Self { source, shift, best: Mutex::default() }
-    }
-
-    /// When a question is asked, for [`StoreTime::sample`].
-    pub fn asked(&self) -> Millis {
-        self.source.boot()
-    }
-
-    /// An answer carried the store's now. The shorter its way, the more it says: a slow answer changes nothing while a
-    /// faster one is still fresh.
-    pub fn sample(&self, now: Millis, asked: Millis) {
-        let heard = self.source.boot();
-        let took = heard.saturating_sub(asked);
-        let mut best = self.best.lock().unwrap_or_else(PoisonError::into_inner);
-        let shift = difference(now + took / 2, heard);
-        // More than its way could make it: the store's clock was set.
-        let stepped = shift.abs_diff(self.shift.load(Ordering::Relaxed)) > took + NOTICED_STEP;
-        let worse =
-            best.is_some_and(|(shortest, at)| took > 2 * shortest + 2 && heard.saturating_sub(at) < SAMPLE_AGES);
-        if took > LONGEST_SAMPLE || worse && !stepped {
-            return;
-        }
-        *best = Some((took, heard));
-        self.shift.store(shift, Ordering::Relaxed);
-    }
-
-    /// The store's now.
-    pub fn now(&self) -> Millis {
-        self.source.boot().saturating_add_signed(self.shift.load(Ordering::Relaxed))
-    }
-
-    /// Our own wall clock.
-    pub fn wall(&self) -> Millis {
-        self.source.wall()
-    }
-
-    /// The store's clock less our wall clock, in ms.
-    pub fn ahead_of_wall(&self) -> i64 {
-        difference(self.now(), self.source.wall())
-    }
-
-    /// Waits until `now` reaches this, **or less**.
-    pub async fn wait_until(&self, now: Millis) {
-        self.source.wait_until(now.saturating_add_signed(self.shift.load(Ordering::Relaxed).saturating_neg())).await;
-    }
-}
-
 fn difference(a: Millis, b: Millis) -> i64 {
     i64::try_from(i128::from(a) - i128::from(b)).unwrap_or(i64::MAX)
-}
-
-/// A clock that a test moves by hand.
-#[cfg(any(test, feature = "contract"))]
-#[derive(Debug)]
-pub struct TestClock(tokio::sync::watch::Sender<(Millis, Millis)>, Option<Told>);
-
-/// Told of the wall clock before anybody sees it: carries a test's time to a server.
-#[cfg(any(test, feature = "contract"))]
-struct Told(Box<dyn Fn(Millis) + Send + Sync>);
-
-#[cfg(any(test, feature = "contract"))]
-impl fmt::Debug for Told {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Told")
-    }
-}
-
-#[cfg(any(test, feature = "contract"))]
-impl Default for TestClock {
-    fn default() -> Self {
-        Self(tokio::sync::watch::Sender::new((1_700_000_000_000, 1_000_000)), None)
-    }
-}
-
-#[cfg(any(test, feature = "contract"))]
-impl TestClock {
-    /// A clock that tells its wall time, now and at every move.
-    pub fn told(told: impl Fn(Millis) + Send + Sync + 'static) -> Self {
-        let clock = Self(Self::default().0, Some(Told(Box::new(told))));
-        clock.step(0);
-        clock
-    }
-
-    /// Time passes (awake or in suspend: both clocks run).
-    pub fn advance(&self, span: Millis) {
-        self.set(|(wall, boot)| (wall + span, boot + span));
-    }
-
-    /// The wall clock is set, forward or back.
-    pub fn step(&self, by: i64) {
-        self.set(|(wall, boot)| (wall.saturating_add_signed(by), boot));
-    }
-
-    fn set(&self, moved: impl FnOnce((Millis, Millis)) -> (Millis, Millis)) {
-        self.0.send_modify(|now| {
-            *now = moved(*now);
-            if let Some(Told(told)) = &self.1 {
-                told(now.0);
-            }
-        });
-    }
-}
-
-#[cfg(any(test, feature = "contract"))]
-#[async_trait]
-impl Clock for TestClock {
-    fn wall(&self) -> Millis {
-        self.0.borrow().0
-    }
-
-    fn boot(&self) -> Millis {
-        self.0.borrow().1
-    }
-
-    async fn wait_until(&self, boot: Millis) {
-        let mut changes = self.0.subscribe();
-        let reached = changes.wait_for(|(_, now)| *now >= boot);
-        // The slice lets whoever waits see a step of the wall clock, as the real clock's slices do.
-        let _ = tokio::time::timeout(Duration::from_millis(5), reached).await;
-    }
 }
 
 #[cfg(test)]
@@ -381,25 +249,6 @@ mod tests {
         assert!(clock.has_stepped());
         source.advance(1_000);
         assert_eq!(clock.read(), Moment { now: start.now + 1_000, steady: start.steady + 1_000 });
-    }
-
-    #[test]
-    fn a_slow_answer_says_less_than_a_fast_one() {
-        let source = Arc::new(TestClock::default());
-        let time = StoreTime::new(source.clone());
-        let ask = |way: Millis, ahead: Millis| {
-            let asked = time.asked();
-            source.advance(way);
-            // All of its way on the way back: as wrong as it can be.
-            time.sample(source.wall() + ahead - way, asked);
-            time.ahead_of_wall()
-        };
-        assert_eq!(ask(4, 1_000), 998);
-        assert_eq!(ask(200, 1_000), 998, "a slow one changes nothing");
-        assert_eq!(ask(4, 9_000), 8_998, "a step is followed");
-        assert_eq!(ask(2_001, 1_000), 8_998, "what took too long says nothing");
-        source.advance(SAMPLE_AGES);
-        assert_eq!(ask(200, 9_000), 8_900, "better than none");
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ use crate::{
     messenger::Messenger,
     outbox::Outbox,
     settings::{Configure, Connect, Settings, SettingsFile, proposed_name},
-    store::{self, Access, Address, Password, Store, redis::RedisStore},
+    store::{self, Access, Address, Password, RedisStore, Store},
 };
 
 /// What `status` answers.

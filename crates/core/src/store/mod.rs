@@ -17,7 +17,7 @@ use std::{fmt, pin::Pin, sync::Arc};
 use async_trait::async_trait;
 use futures_util::Stream;
 
-pub use self::redis::{Access, Password, RedisAddress};
+pub use self::redis::{Access, Password, RedisAddress, RedisStore, is_about_password};
 use crate::{
     clock::SystemClock,
     error::{Code, Error, Result},
